@@ -2,7 +2,6 @@ import { KernelError } from '../errno.ts';
 import * as libc from '../libc.ts';
 import { inNamespace } from '../netns.ts';
 import {
-  AttributeReader,
   HEADER_LENGTH,
   type MessageWriter,
   NLM_F_ACK,
@@ -13,6 +12,9 @@ import {
   NLMSG_ERROR,
   NLMSG_NOOP,
 } from './attributes.ts';
+import { kernelError, type MessageError, NetlinkMessage, readError } from './message.ts';
+
+export { kernelError, type MessageError, NetlinkMessage } from './message.ts';
 
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
@@ -26,12 +28,7 @@ const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const MSG_TRUNC = 0x20;
 const MSG_PEEK = 0x02;
-const NLM_F_CAPPED = 0x100;
-const NLM_F_ACK_TLVS = 0x200;
-const NLMSGERR_ATTR_MSG = 1;
-const NLMSGERR_ATTR_OFFS = 2;
 const EINTR = 4;
-const ENOBUFS = 105;
 const EMSGSIZE = 90;
 const ETIMEDOUT = 110;
 
@@ -42,80 +39,6 @@ const ACK_CHARGE = 2048;
 const FIRST_RECEIVE_LIMIT = 1024 * 1024;
 const DUMP_TRIES = 32;
 const ANSWER_TIMEOUT_MS = 10_000;
-
-/** One received message: its header and a window on its payload. */
-export class NetlinkMessage {
-  readonly type: number;
-  readonly flags: number;
-  /** Which message of the request this answers (0 for the first one). */
-  readonly index: number;
-  readonly #bytes: Buffer;
-  readonly #view: DataView;
-  readonly #start: number;
-  readonly #end: number;
-
-  constructor(bytes: Buffer, view: DataView, start: number, end: number, index: number) {
-    this.type = view.getUint16(start + 4, true);
-    this.flags = view.getUint16(start + 6, true);
-    this.index = index;
-    this.#bytes = bytes;
-    this.#view = view;
-    this.#start = start + HEADER_LENGTH;
-    this.#end = end;
-  }
-
-  /** Payload length in bytes. */
-  get length(): number {
-    return this.#end - this.#start;
-  }
-
-  // Fields of the fixed header at byte `offset` of the payload.
-
-  u8(offset: number): number {
-    return this.#view.getUint8(this.#start + offset);
-  }
-
-  u16(offset: number): number {
-    return this.#view.getUint16(this.#start + offset, true);
-  }
-
-  u32(offset: number): number {
-    return this.#view.getUint32(this.#start + offset, true);
-  }
-
-  s32(offset: number): number {
-    return this.#view.getInt32(this.#start + offset, true);
-  }
-
-  be16(offset: number): number {
-    return this.#view.getUint16(this.#start + offset, false);
-  }
-
-  /** The attributes behind a fixed header of `headerLength` bytes. */
-  attributes(headerLength: number): AttributeReader {
-    return new AttributeReader(this.#bytes, this.#view, this.#start + headerLength, this.#end);
-  }
-
-  /** The same message in memory of its own. */
-  copy(): NetlinkMessage {
-    const start = this.#start - HEADER_LENGTH;
-    const bytes = Buffer.from(this.#bytes.subarray(start, this.#end));
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    return new NetlinkMessage(bytes, view, 0, bytes.length, this.index);
-  }
-}
-
-/** The kernel's refusal of one message of a request. */
-export interface MessageError {
-  /** Which message of the request, from 0. */
-  readonly index: number;
-  /** Positive errno. */
-  readonly errno: number;
-  /** The kernel's own words (extended acknowledgement), where it had some. */
-  readonly detail: string | undefined;
-  /** Offset in that message of the attribute which the kernel did not like. */
-  readonly offset: number | undefined;
-}
 
 export interface Exchange {
   /** In the order in which the kernel reported them; empty when everything was accepted. */
@@ -320,7 +243,7 @@ export class NetlinkSocket {
         if (index < count) {
           const type = this.#view.getUint16(at + 4, true);
           if (type === NLMSG_ERROR) {
-            const error = this.#readError(at, length, index);
+            const error = readError(this.#bytes, this.#view, at, length, index);
             if (error) errors.push(error);
             if (writer.flags(index) & NLM_F_ACK) waiting--;
           } else if (type !== NLMSG_NOOP && type !== NLMSG_DONE) {
@@ -351,12 +274,13 @@ export class NetlinkSocket {
           const flags = this.#view.getUint16(at + 6, true);
           if (flags & NLM_F_DUMP_INTR) torn = true;
           if (type === NLMSG_ERROR) {
-            const error = this.#readError(at, length, 0);
+            const error = readError(this.#bytes, this.#view, at, length, 0);
             if (error) throw kernelError(error, operation, object);
             return values;
           }
           if (type === NLMSG_DONE) {
-            const error = length >= HEADER_LENGTH + 4 ? this.#readError(at, length, 0) : undefined;
+            const error =
+              length >= HEADER_LENGTH + 4 ? readError(this.#bytes, this.#view, at, length, 0) : undefined;
             if (error && error.errno !== EINTR) throw kernelError(error, operation, object);
             return torn || error ? undefined : values;
           }
@@ -369,31 +293,6 @@ export class NetlinkSocket {
         at += (length + 3) & ~3;
       }
     }
-  }
-
-  /** Decodes `struct nlmsgerr` (also the code of NLMSG_DONE) and its extended acknowledgement. */
-  #readError(at: number, length: number, index: number): MessageError | undefined {
-    const view = this.#view;
-    const code = view.getInt32(at + HEADER_LENGTH, true);
-    if (code >= 0) return undefined;
-    let detail: string | undefined;
-    let offset: number | undefined;
-    const flags = view.getUint16(at + 6, true);
-    if (flags & NLM_F_ACK_TLVS) {
-      let skip = 4;
-      if (view.getUint16(at + 4, true) === NLMSG_ERROR) {
-        // The refused message's header follows, and unless the answer is capped the message itself.
-        skip += HEADER_LENGTH;
-        if ((flags & NLM_F_CAPPED) === 0)
-          skip += ((view.getUint32(at + HEADER_LENGTH + 4, true) + 3) & ~3) - HEADER_LENGTH;
-      }
-      const reader = new AttributeReader(this.#bytes, view, at + HEADER_LENGTH + skip, at + length);
-      while (reader.next()) {
-        if (reader.type === NLMSGERR_ATTR_MSG) detail = reader.string();
-        else if (reader.type === NLMSGERR_ATTR_OFFS) offset = reader.u32();
-      }
-    }
-    return { index, errno: -code, detail, offset };
   }
 
   #messageLength(at: number, got: number): number {
@@ -425,11 +324,3 @@ export class NetlinkSocket {
     this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, length);
   }
 }
-
-/** A refusal as the error to throw. */
-export function kernelError(error: MessageError, operation: string, object: string): KernelError {
-  return new KernelError(operation, object, error.errno, error.detail);
-}
-
-/** ENOBUFS, as {@link NetlinkSocket.receive} reports lost events. */
-export const OVERRUN = ENOBUFS;
