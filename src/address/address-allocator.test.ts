@@ -116,7 +116,7 @@ describe('AddressAllocator', () => {
         { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
         { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(150) }) },
       ),
-      { maxLength: 150 },
+      { maxLength: 150, size: 'max' },
     );
     fc.assert(
       fc.property(steps, fc.integer({ min: 10, max: 13 }), fc.nat(200), (history, maxPods, cooldownMs) => {

@@ -119,7 +119,7 @@ describe('BlockAllocator', () => {
         fc.record({ kind: fc.constant('reserve' as const), node: names, index: fc.nat(7) }),
         fc.record({ kind: fc.constant('restart' as const) }),
       ),
-      { maxLength: 80 },
+      { maxLength: 80, size: 'max' },
     );
     const pods = parseCidr('10.244.0.0/21');
     fc.assert(
@@ -163,7 +163,7 @@ describe('BlockAllocator', () => {
     );
   });
 
-  it('serves 65,536 nodes, and their going and coming, in well under a second each', () => {
+  it('serves 65,536 nodes, and their going and coming, in seconds at most', () => {
     const allocator = new BlockAllocator({ podCidr: '10.0.0.0/8' });
     const nodes = Array.from({ length: 65_536 }, (_, i) => `node-${i}`);
     const started = performance.now();

@@ -24,5 +24,5 @@ export function crowdedCidrs(family: Family): fc.Arbitrary<Cidr[]> {
   const one = fc
     .tuple(fc.bigInt({ min: 0n, max: 255n }), fc.integer({ min: bits - 8, max: bits }))
     .map(([offset, prefixLength]) => cidrOf({ family, value: base + offset }, prefixLength));
-  return fc.array(one, { maxLength: 12 });
+  return fc.array(one, { maxLength: 12, size: 'max' });
 }
