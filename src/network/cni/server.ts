@@ -45,11 +45,14 @@ export async function createCniServer(
     onError,
     ...(options.spool ? { spool: options.spool } : {}),
   });
-  const server = createServer((socket) => serve(socket, dispatcher, options.requestTimeoutMs ?? 10_000));
+  const silent = new Set<Socket>();
+  const server = createServer((socket) => {
+    silent.add(socket);
+    serve(socket, dispatcher, options.requestTimeoutMs ?? 10_000, () => silent.delete(socket));
+  });
   server.maxConnections = options.maxConnections ?? 1024;
   mkdirSync(dirname(socketPath), { recursive: true, mode: 0o755 });
   await listen(server, socketPath);
-  const inode = lstatSync(socketPath).ino;
   server.on('error', (error) => onError(error, socketPath));
   await dispatcher.start();
   return {
@@ -57,14 +60,15 @@ export async function createCniServer(
     replay: () => dispatcher.replay(),
     async close() {
       dispatcher.stop();
-      // Node unlinks the path that it bound; a successor's socket at the same path must stay.
-      if (inodeOf(socketPath) === inode) unlinkSync(socketPath);
-      await new Promise<void>((resolve) => server.close(() => resolve()));
+      // Closing also unlinks the path (libuv does). Who has not asked anything yet is not waited for.
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of silent) socket.destroy();
+      await closed;
     },
   };
 }
 
-function serve(socket: Socket, dispatcher: Dispatcher, timeoutMs: number): void {
+function serve(socket: Socket, dispatcher: Dispatcher, timeoutMs: number, heard: () => void): void {
   const chunks: Buffer[] = [];
   let length = 0;
   const gone = new AbortController();
@@ -72,6 +76,7 @@ function serve(socket: Socket, dispatcher: Dispatcher, timeoutMs: number): void 
   socket.on('error', () => socket.destroy());
   socket.on('close', () => {
     clearTimeout(timer);
+    heard();
     gone.abort();
   });
   socket.on('data', (chunk) => {
@@ -83,6 +88,7 @@ function serve(socket: Socket, dispatcher: Dispatcher, timeoutMs: number): void 
     if (end < 0 && !tooLong) return;
     length = -1;
     clearTimeout(timer);
+    heard();
     const answer: Promise<CniAnswer> = tooLong
       ? Promise.resolve({
           exit: 1,
