@@ -1,0 +1,111 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { CriClient, isCriError } from '../kubelet/cri.ts';
+import { CNI_FOLDER, type ContainerdSettings, containerdConfig } from './containerd-config.ts';
+import { MachineError } from './error.ts';
+import { insideMachine, onOverlay } from './machine.ts';
+import { CLEAN_ENVIRONMENT, programPath } from './programs.ts';
+import type { Machine, ServiceSpec } from './types.ts';
+
+/** Where Debian's containernetworking-plugins lie; containerd itself calls `loopback` for every pod. */
+const REFERENCE_PLUGINS = '/usr/lib/cni';
+
+/** Number of the capability without which oom_score_adj cannot be lowered (linux/capability.h). */
+const CAP_SYS_RESOURCE = 24n;
+
+/** Parses `containerd --version`: `containerd <url> v1.7.24~ds1 <revision>`. */
+export function parseVersion(text: string): ContainerdSettings['version'] | undefined {
+  const found = /^containerd \S+ v?(\d+)\.(\d+)/.exec(text);
+  return found ? { major: Number(found[1]), minor: Number(found[2]) } : undefined;
+}
+
+let installed: Promise<ContainerdSettings['version']> | undefined;
+
+async function installedVersion(program: string): Promise<ContainerdSettings['version']> {
+  const { stdout } = await promisify(execFile)(program, ['--version'], { env: { ...CLEAN_ENVIRONMENT } });
+  const version = parseVersion(stdout);
+  if (!version) throw new MachineError('find', 'containerd', `does not say its version: "${stdout.trim()}"`);
+  if (version.major < 1 || (version.major === 1 && version.minor < 6)) {
+    throw new MachineError(
+      'find',
+      'containerd',
+      `version ${stdout.trim()} is too old; 1.6 or newer is needed`,
+    );
+  }
+  return version;
+}
+
+/** Whether this process, and so what it starts, holds a capability. */
+function hasCapability(number: bigint): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
+  return ((BigInt(`0x${effective ?? '0'}`) >> number) & 1n) === 1n;
+}
+
+/** The CRI socket of a machine, as the host reaches it. */
+export function criSocket(machine: Machine): string {
+  return insideMachine(machine, '/run/containerd/containerd.sock');
+}
+
+/**
+ * Writes the machine's containerd configuration, offers Debian's reference plugins in its plugin folder, and says
+ * how containerd is started. Called again it writes the same again: safe under a running containerd.
+ *
+ * @throws MachineError when containerd or runc is missing or too old.
+ */
+export async function prepareContainerd(
+  machine: Machine,
+  options: { pauseImage: string },
+): Promise<ServiceSpec> {
+  const program = programPath('containerd', 'containerd');
+  programPath('runc', 'runc');
+  programPath('containerd-shim-runc-v2', 'containerd');
+  installed ??= installedVersion(program);
+  const config = containerdConfig({
+    version: await installed.catch((error) => {
+      installed = undefined;
+      throw error;
+    }),
+    pauseImage: options.pauseImage,
+    streamAddress: machine.addresses[0]!,
+    snapshotter: onOverlay(machine.stateDir) ? 'native' : 'overlayfs',
+    restrictOomScoreAdj: !hasCapability(CAP_SYS_RESOURCE),
+  });
+  for (const folder of ['/etc/containerd', '/etc/cni/net.d', CNI_FOLDER, '/var/lib/containerd/tmp']) {
+    mkdirSync(insideMachine(machine, folder), { recursive: true });
+  }
+  writeFileSync(insideMachine(machine, '/etc/containerd/config.toml'), config);
+  for (const name of existsSync(REFERENCE_PLUGINS) ? readdirSync(REFERENCE_PLUGINS) : []) {
+    const link = insideMachine(machine, join(CNI_FOLDER, name));
+    if (!existsSync(link)) symlinkSync(join(REFERENCE_PLUGINS, name), link);
+  }
+  return { name: 'containerd', argv: [program, '--config', '/etc/containerd/config.toml'] };
+}
+
+/**
+ * Waits until the CRI answers; the network need not be ready for that.
+ *
+ * @throws MachineError when it does not within `timeoutMs` (default 30,000).
+ */
+export async function waitForContainerd(
+  machine: Machine,
+  options: { timeoutMs?: number } = {},
+): Promise<void> {
+  const deadline = Date.now() + (options.timeoutMs ?? 30_000);
+  using cri = new CriClient(criSocket(machine));
+  for (;;) {
+    try {
+      await cri.version(Math.max(1, deadline - Date.now()));
+      return;
+    } catch (error) {
+      // The socket is there a little before the CRI plugin is: UNKNOWN "server is not initialized yet".
+      const early = isCriError(error, 'UNKNOWN', 'UNIMPLEMENTED', 'UNAVAILABLE', 'CANCELLED');
+      if (!early || Date.now() >= deadline) {
+        throw new MachineError('wait for', `${machine.id}/containerd`, (error as Error).message, error);
+      }
+    }
+    await delay(5);
+  }
+}
