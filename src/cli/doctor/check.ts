@@ -1,0 +1,44 @@
+/** What one check found. `fail` means that the lab cannot run here; `warn` that something may be missed. */
+export interface Check {
+  name: string;
+  status: 'ok' | 'warn' | 'fail';
+  /** What is there, in words. */
+  found: string;
+  /** What should be there and, where it is not plain, why. */
+  rule: string;
+  /** What to do about it. Present when the status is not `ok`. */
+  fix?: string;
+}
+
+/** Whether something worked when it was tried; undefined when it could not be tried, which needs root. */
+export type Probe = { works: true } | { works: false; error: string } | undefined;
+
+/** The check of something that was tried. `severity` is what its absence means. */
+export function probeCheck(
+  name: string,
+  probe: Probe,
+  severity: 'warn' | 'fail',
+  text: { rule: string; fix: string },
+): Check {
+  if (probe === undefined) {
+    return {
+      name,
+      status: 'warn',
+      found: 'not tried',
+      rule: text.rule,
+      fix: 'run as root: sudo ./flyover doctor',
+    };
+  }
+  if (probe.works) return { name, status: 'ok', found: 'works', rule: text.rule };
+  return { name, status: severity, found: probe.error, rule: text.rule, fix: text.fix };
+}
+
+/** Runs `attempt` and keeps what it said when it failed. */
+export function probe(attempt: () => void): Probe {
+  try {
+    attempt();
+    return { works: true };
+  } catch (error) {
+    return { works: false, error: error instanceof Error ? error.message : String(error) };
+  }
+}
