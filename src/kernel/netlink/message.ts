@@ -80,6 +80,13 @@ export interface MessageError {
   readonly offset: number | undefined;
 }
 
+export interface Exchange {
+  /** In the order in which the kernel reported them; empty when everything was accepted. */
+  readonly errors: MessageError[];
+  /** Messages other than acknowledgements. */
+  readonly replies: NetlinkMessage[];
+}
+
 /** A refusal as the error to throw. */
 export function kernelError(error: MessageError, operation: string, object: string): KernelError {
   return new KernelError(operation, object, error.errno, error.detail);

@@ -12,9 +12,9 @@ import {
   NLMSG_ERROR,
   NLMSG_NOOP,
 } from './attributes.ts';
-import { kernelError, type MessageError, NetlinkMessage, readError } from './message.ts';
+import { type Exchange, kernelError, type MessageError, NetlinkMessage, readError } from './message.ts';
 
-export { kernelError, type MessageError, NetlinkMessage } from './message.ts';
+export { type Exchange, kernelError, type MessageError, NetlinkMessage } from './message.ts';
 
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
@@ -39,13 +39,6 @@ const ACK_CHARGE = 2048;
 const FIRST_RECEIVE_LIMIT = 1024 * 1024;
 const DUMP_TRIES = 32;
 const ANSWER_TIMEOUT_MS = 10_000;
-
-export interface Exchange {
-  /** In the order in which the kernel reported them; empty when everything was accepted. */
-  readonly errors: MessageError[];
-  /** Messages other than acknowledgements. */
-  readonly replies: NetlinkMessage[];
-}
 
 export interface OpenOptions {
   /** Path of the network namespace to which the socket is bound for its life; the caller's own when absent. */
