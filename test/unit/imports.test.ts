@@ -35,6 +35,7 @@ const SAME_FLOOR = [
 /** What the lab may know of the network wing, with the reason. Everything else of it the lab uses as a stranger would. */
 const ACROSS_THE_HALL: Record<string, string> = {
   'src/network/agent/config.ts': 'the lab writes the node.json of each of its nodes',
+  'src/network/agent/install.ts': 'the lab puts the agent on its nodes as `flyover agent install` does',
 };
 
 /** Who calls libc outside src/kernel, with the reason. */
