@@ -1,0 +1,119 @@
+import { Command } from 'commander';
+import { MAX_PODS } from '../../lab/azure/door/cluster.ts';
+import { call } from '../../lab/supervisor/client.ts';
+import type { ClusterView } from '../../lab/supervisor/clusters.ts';
+import { apiPath, callWithProgress, nameAndRange, wholeNumber } from '../lab-call.ts';
+import { type Column, type Format, outputOption, render } from '../output.ts';
+import { nodeColumns } from './node.ts';
+
+const columns: Column<ClusterView>[] = [
+  { header: 'NAME', value: (cluster) => cluster.name },
+  {
+    header: 'STATE',
+    value: (cluster) => cluster.state,
+    colour: (cluster) =>
+      cluster.state === 'Succeeded' ? 'green' : cluster.state === 'Failed' ? 'red' : 'yellow',
+  },
+  { header: 'NODES', value: (cluster) => cluster.nodes.length, align: 'right' },
+  { header: 'POD CIDR', value: (cluster) => cluster.podCidr },
+  { header: 'VNET', value: (cluster) => cluster.virtualNetwork },
+  { header: 'SUBNET', value: (cluster) => cluster.subnet },
+  { header: 'MAX PODS', value: (cluster) => cluster.maxPods, align: 'right' },
+  { header: 'ERROR', value: (cluster) => cluster.error, wrap: true },
+];
+
+interface CreateOptions {
+  nodes: number;
+  podCidr?: string;
+  vnet?: string;
+  subnet?: string;
+  maxPods?: number;
+  output: Format;
+}
+
+export function clusterCommand(): Command {
+  const cluster = new Command('cluster').description('clusters with Azure CNI Overlay networking');
+  cluster
+    .command('create <name>')
+    .description('create a cluster and wait until its nodes are ready')
+    .option('--nodes <count>', 'how many nodes, 1..1000', wholeNumber, 3)
+    .option(
+      '--pod-cidr <cidr>',
+      'range that pods take their addresses from, a /24 for each node (default: 10.244.0.0/16)',
+    )
+    .option(
+      '--vnet <name[=cidr]>',
+      'virtual network; made when it does not exist (default: vnet=10.0.0.0/16)',
+    )
+    .option(
+      '--subnet <name[=cidr]>',
+      'subnet of the nodes; made when it does not exist (default: nodes, the next free /24)',
+    )
+    .option(
+      '--max-pods <count>',
+      `pods on one node, ${MAX_PODS.least}..${MAX_PODS.most} (default: ${MAX_PODS.default})`,
+      wholeNumber,
+    )
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  flyover cluster create shop --nodes 3\n  flyover cluster create shop --vnet hub=10.0.0.0/16 --subnet shop=10.0.1.0/24 --pod-cidr 10.244.0.0/16',
+    )
+    .action(async (name: string, options: CreateOptions) => {
+      const vnet = options.vnet === undefined ? undefined : nameAndRange(options.vnet);
+      const subnet = options.subnet === undefined ? undefined : nameAndRange(options.subnet);
+      const created = await callWithProgress<ClusterView>(
+        `creating cluster ${name}`,
+        'POST',
+        '/v1/clusters',
+        {
+          name,
+          // JSON has no NaN: what is no number travels as one that every rule refuses.
+          nodes: Number.isNaN(options.nodes) ? -1 : options.nodes,
+          podCidr: options.podCidr,
+          maxPods:
+            options.maxPods === undefined || Number.isNaN(options.maxPods)
+              ? options.maxPods && -1
+              : options.maxPods,
+          vnet: vnet?.name,
+          vnetPrefix: vnet?.range,
+          subnet: subnet?.name,
+          subnetPrefix: subnet?.range,
+        },
+      );
+      process.stdout.write(
+        options.output === 'table'
+          ? render(created.nodes, { format: 'table', columns: nodeColumns })
+          : render(created, { format: options.output, columns }),
+      );
+    });
+  cluster
+    .command('list')
+    .alias('ls')
+    .description('list the clusters')
+    .addOption(outputOption())
+    .action(async ({ output }: { output: Format }) => {
+      process.stdout.write(
+        render(await call<ClusterView[]>('GET', '/v1/clusters'), { format: output, columns }),
+      );
+    });
+  cluster
+    .command('show <name>')
+    .description('show one cluster and its nodes')
+    .addOption(outputOption())
+    .action(async (name: string, { output }: { output: Format }) => {
+      const found = await call<ClusterView>('GET', apiPath('clusters', name));
+      process.stdout.write(render(found, { format: output, columns }));
+      if (output === 'table') {
+        process.stdout.write(`\n${render(found.nodes, { format: 'table', columns: nodeColumns })}`);
+      }
+    });
+  cluster
+    .command('delete <name>')
+    .description('delete a cluster, its nodes and everything that runs on them')
+    .action(async (name: string) => {
+      await callWithProgress(`deleting cluster ${name}`, 'DELETE', apiPath('clusters', name));
+      process.stdout.write(`cluster ${name} deleted\n`);
+    });
+  return cluster;
+}

@@ -1,0 +1,124 @@
+import { Command } from 'commander';
+import type { Resource } from '../../lab/azure/store.ts';
+import type { Site } from '../../lab/azure/types.ts';
+import { notFound } from '../../lab/errors.ts';
+import { call } from '../../lab/supervisor/client.ts';
+import type { HostView } from '../../lab/supervisor/hosts.ts';
+import { apiPath } from '../lab-call.ts';
+import { type Column, type Format, outputOption, render } from '../output.ts';
+import { execInNamespace, exitLike } from './exec.ts';
+
+function placeText({ properties: { place } }: HostView): string {
+  if (place.kind === 'vnet') return `vnet ${place.virtualNetwork}/${place.subnet}`;
+  return place.kind === 'site' ? `on-premises ${place.site}` : 'internet';
+}
+
+const columns: Column<HostView>[] = [
+  { header: 'NAME', value: (host) => host.name },
+  { header: 'ADDRESS', value: (host) => host.properties.address },
+  { header: 'PLACE', value: placeText },
+];
+
+const siteColumns: Column<Resource<Site>>[] = [
+  { header: 'NAME', value: (site) => site.name },
+  { header: 'RANGE', value: (site) => site.properties.addressPrefix },
+  { header: 'VNET', value: (site) => site.properties.virtualNetwork },
+];
+
+export function hostCommand(): Command {
+  const host = new Command('host').description(
+    'machines that are no nodes: in a virtual network, on-premises, on the internet',
+  );
+  host
+    .command('add <name>')
+    .description('add a machine; say where with exactly one of --vnet, --internet, --on-premises')
+    .option('--vnet <network>', 'in a virtual network')
+    .option('--subnet <subnet>', 'with --vnet: in this subnet (default: the first one)')
+    .option('--internet', 'on the internet of the lab')
+    .option('--on-premises <site>', 'in an on-premises site (flyover site add)')
+    .option('--address <address>', 'its address (default: a free one)')
+    .addOption(outputOption())
+    .action(
+      async (name: string, { output, ...place }: { output: Format } & Record<string, string | boolean>) => {
+        const added = await call<HostView>('POST', '/v1/hosts', { name, ...place });
+        process.stdout.write(
+          output === 'table'
+            ? render([added], { format: 'table', columns })
+            : render(added, { format: output, columns }),
+        );
+      },
+    );
+  host
+    .command('list')
+    .alias('ls')
+    .description('list the machines')
+    .addOption(outputOption())
+    .action(async ({ output }: { output: Format }) => {
+      process.stdout.write(render(await call<HostView[]>('GET', '/v1/hosts'), { format: output, columns }));
+    });
+  host
+    .command('remove <name>')
+    .alias('rm')
+    .description('remove a machine')
+    .action(async (name: string) => {
+      await call('DELETE', apiPath('hosts', name));
+      process.stdout.write(`host ${name} removed\n`);
+    });
+  host
+    .command('exec <name> <command...>')
+    .description("run a command of this machine in the host's network; put -- before it")
+    .passThroughOptions()
+    .action(async (name: string, command: string[]) => {
+      const hosts = await call<HostView[]>('GET', '/v1/hosts');
+      const found = hosts.find((candidate) => candidate.name === name);
+      if (!found) {
+        throw notFound(
+          'host',
+          name,
+          hosts.map((candidate) => candidate.name),
+        );
+      }
+      await exitLike(execInNamespace(found.namespace, command));
+    });
+  return host;
+}
+
+export function siteCommand(): Command {
+  const site = new Command('site').description(
+    'on-premises networks behind the gateway of a virtual network',
+  );
+  site
+    .command('add <name>')
+    .description('connect an on-premises network')
+    .requiredOption('--vnet <network>', 'the virtual network whose gateway leads there')
+    .requiredOption('--prefix <cidr>', 'its address range')
+    .addOption(outputOption())
+    .action(async (name: string, options: { vnet: string; prefix: string; output: Format }) => {
+      const added = await call<Resource<Site>>('POST', '/v1/sites', {
+        name,
+        vnet: options.vnet,
+        addressPrefix: options.prefix,
+      });
+      const data = options.output === 'table' ? [added] : added;
+      process.stdout.write(render(data as Resource<Site>, { format: options.output, columns: siteColumns }));
+    });
+  site
+    .command('list')
+    .alias('ls')
+    .description('list the on-premises networks')
+    .addOption(outputOption())
+    .action(async ({ output }: { output: Format }) => {
+      process.stdout.write(
+        render(await call<Resource<Site>[]>('GET', '/v1/sites'), { format: output, columns: siteColumns }),
+      );
+    });
+  site
+    .command('remove <name>')
+    .alias('rm')
+    .description('disconnect an on-premises network')
+    .action(async (name: string) => {
+      await call('DELETE', apiPath('sites', name));
+      process.stdout.write(`site ${name} removed\n`);
+    });
+  return site;
+}

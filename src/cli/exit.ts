@@ -1,0 +1,10 @@
+/** Exit codes of the `flyover` command. */
+export const EXIT = {
+  ok: 0,
+  /** The work failed. */
+  failed: 1,
+  /** The input was refused: nothing was changed. */
+  refused: 2,
+  /** The lab is not running. */
+  notRunning: 3,
+} as const;

@@ -1,0 +1,39 @@
+import { wantsColour } from './output.ts';
+
+/** Shows on stderr what long work is doing, so that stdout holds nothing but the result. */
+export interface Progress {
+  step(text: string): void;
+  /** Takes the transient line away before a result is printed. */
+  end(): void;
+}
+
+const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+
+/** On a terminal: finished steps above a line that moves. Elsewhere: one line a step, with the seconds since start. */
+export function startProgress(title: string): Progress {
+  const started = performance.now();
+  const seconds = (): string => ((performance.now() - started) / 1000).toFixed(1);
+  if (!wantsColour(process.stderr.isTTY === true, process.env)) {
+    return {
+      step: (text) => process.stderr.write(`${seconds().padStart(6)} s  ${text}\n`),
+      end: () => undefined,
+    };
+  }
+  let frame = 0;
+  const draw = (): void => {
+    frame = (frame + 1) % FRAMES.length;
+    process.stderr.write(`\r\u001b[K${FRAMES[frame]} ${title} ${seconds()} s`);
+  };
+  const timer = setInterval(draw, 100);
+  draw();
+  return {
+    step: (text) => {
+      process.stderr.write(`\r\u001b[K  ${text}\n`);
+      draw();
+    },
+    end: () => {
+      clearInterval(timer);
+      process.stderr.write('\r\u001b[K');
+    },
+  };
+}

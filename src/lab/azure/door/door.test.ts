@@ -1,0 +1,237 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { cidrsOverlap, parseCidr } from '../../../address/cidr.ts';
+import { LabError } from '../../errors.ts';
+import { resourceId, TYPES } from '../ids.ts';
+import { type ClusterRequest, newCluster, newMachine } from './cluster.ts';
+import { newHost, newSite } from './host.ts';
+import type { Inventory } from './inventory.ts';
+import { checkPeering, newVirtualNetwork, withSubnet } from './network.ts';
+
+const empty = (): Inventory => ({
+  virtualNetworks: [],
+  peerings: [],
+  clusters: [],
+  machines: [],
+  hosts: [],
+  sites: [],
+});
+
+/** Lets a cluster into the inventory as the supervisor does. */
+function admit(inventory: Inventory, request: Partial<ClusterRequest> & { name: string }): void {
+  const wanted = { nodes: 1, ...request };
+  const { cluster, network } = newCluster(inventory, wanted);
+  const id = resourceId(TYPES.virtualNetwork, [network.name]);
+  inventory.virtualNetworks = [
+    ...inventory.virtualNetworks.filter((other) => other.name !== network.name),
+    { ...network.properties, name: network.name, id },
+  ];
+  const named = { ...cluster, name: request.name, id: resourceId(TYPES.cluster, [request.name]) };
+  inventory.clusters.push(named);
+  for (let i = 0; i < wanted.nodes; i++) {
+    const machine = newMachine(inventory, named);
+    inventory.machines.push({ ...machine.properties, name: machine.name, id: machine.name });
+  }
+}
+
+function codeOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof LabError) return error.refusal.code;
+    return (error as { code: string }).code;
+  }
+  return 'accepted';
+}
+
+describe('clusters', () => {
+  test('nodes get the lowest free address from .4 on, and the next /24 each', () => {
+    const inventory = empty();
+    admit(inventory, {
+      name: 'shop',
+      nodes: 3,
+      vnet: 'v',
+      vnetPrefix: '10.0.0.0/16',
+      subnetPrefix: '10.0.1.0/24',
+    });
+    expect(inventory.machines.map((m) => [m.address, m.nodeBlock])).toEqual([
+      ['10.0.1.4', '10.244.0.0/24'],
+      ['10.0.1.5', '10.244.1.0/24'],
+      ['10.0.1.6', '10.244.2.0/24'],
+    ]);
+  });
+
+  test('the block, the address and the number of a node that left are the next one to give', () => {
+    const inventory = empty();
+    admit(inventory, { name: 'shop', nodes: 3 });
+    const [, gone] = inventory.machines.splice(1, 1);
+    expect(gone).toBeUndefined();
+    const again = newMachine(inventory, inventory.clusters[0]!);
+    expect(again.properties).toMatchObject({ index: 1, address: '10.0.1.5', nodeBlock: '10.244.1.0/24' });
+  });
+
+  test('a second cluster may have the same pod CIDR in the same network, in a subnet of its own', () => {
+    const inventory = empty();
+    admit(inventory, { name: 'one' });
+    admit(inventory, { name: 'two' });
+    expect(inventory.clusters.map((cluster) => [cluster.podCidr, cluster.subnet])).toEqual([
+      ['10.244.0.0/16', 'nodes'],
+      ['10.244.0.0/16', 'nodes-two'],
+    ]);
+  });
+
+  const refusals: [string, Partial<ClusterRequest>, string][] = [
+    ['a malformed pod CIDR', { podCidr: '10.244.0.0' }, 'malformed'],
+    ['a pod CIDR with host bits', { podCidr: '10.244.1.0/16' }, 'host-bits-set'],
+    ['a pod CIDR without one /24', { podCidr: '10.244.0.0/25' }, 'too-small'],
+    ['more nodes than blocks', { podCidr: '10.244.0.0/23', nodes: 3 }, 'InsufficientSubnetSize'],
+    ['a pod CIDR over the subnet', { podCidr: '10.0.0.0/15' }, 'PodCidrOverlapExistingSubnetsCidr'],
+    ['a pod CIDR in the network', { podCidr: '10.0.128.0/20' }, 'PodCidrOverlapExistingSubnetsCidr'],
+    ['a reserved pod CIDR', { podCidr: '172.30.0.0/16' }, 'ReservedRange'],
+    ['an IPv6 pod CIDR', { podCidr: 'fd00::/48' }, 'AddressFamilyNotSupported'],
+    ['9 pods', { maxPods: 9 }, 'InvalidParameter'],
+    ['251 pods', { maxPods: 251 }, 'InvalidParameter'],
+    ['no nodes', { nodes: 0 }, 'InvalidParameter'],
+    ['half a node', { nodes: 1.5 }, 'InvalidParameter'],
+    [
+      'more nodes than addresses',
+      { nodes: 4, subnet: 's', subnetPrefix: '10.0.1.0/29' },
+      'InsufficientSubnetSize',
+    ],
+    ['a subnet outside the network', { subnet: 's', subnetPrefix: '10.1.0.0/24' }, 'NetcfgInvalidSubnet'],
+    ['a subnet over another', { subnet: 's', subnetPrefix: '10.0.1.0/25' }, 'NetcfgSubnetRangesOverlap'],
+    ['a subnet with a cluster', { subnet: 'nodes' }, 'SubnetInUseByOverlayCluster'],
+    ['a name with capitals', { name: 'Shop' }, 'InvalidName'],
+    ['a name that is a path', { name: '../x' }, 'InvalidName'],
+    ['a name that exists', { name: 'old' }, 'ClusterExists'],
+    ['another range for a network that exists', { vnet: 'vnet', vnetPrefix: '10.9.0.0/16' }, 'VnetExists'],
+  ];
+  test.each(refusals)('refuses %s', (_what, request, code) => {
+    const inventory = empty();
+    admit(inventory, { name: 'old' });
+    expect(codeOf(() => newCluster(inventory, { name: 'new', nodes: 1, ...request }))).toBe(code);
+  });
+
+  test('refuses a pod CIDR that overlaps a peer or an on-premises site', () => {
+    const inventory = empty();
+    admit(inventory, { name: 'old' });
+    inventory.sites.push({ name: 'hq', id: 'x', virtualNetwork: 'vnet', addressPrefix: '10.200.0.0/16' });
+    const request = { name: 'new', nodes: 1, podCidr: '10.200.0.0/20' };
+    expect(codeOf(() => newCluster(inventory, request))).toBe('PodCidrOverlapExistingSubnetsCidr');
+  });
+
+  test('whatever is asked for, what is accepted overlaps nothing', () => {
+    const cidr = fc
+      .tuple(
+        fc.integer({ min: 0, max: 3 }),
+        fc.integer({ min: 0, max: 255 }),
+        fc.integer({ min: 14, max: 26 }),
+      )
+      .map(([second, third, length]) => {
+        const value = ((10 << 24) | (second << 16) | (third << 8)) >>> 0;
+        const base = length === 0 ? 0 : (value >>> (32 - length)) << (32 - length);
+        return `${[24, 16, 8, 0].map((shift) => (base >>> shift) & 255).join('.')}/${length}`;
+      });
+    const request = fc.record({ podCidr: cidr, subnetPrefix: cidr, nodes: fc.integer({ min: 1, max: 5 }) });
+    fc.assert(
+      fc.property(fc.array(request, { maxLength: 5 }), (requests) => {
+        const inventory = empty();
+        requests.forEach((each, i) => {
+          try {
+            admit(inventory, { name: `c${i}`, vnet: 'v', subnet: `s${i}`, ...each });
+          } catch (error) {
+            if (!(error instanceof LabError) && !(error as { rule?: string }).rule) throw error;
+          }
+        });
+        const network = inventory.virtualNetworks[0];
+        if (!network) return;
+        const subnets = network.subnets.map((subnet) => parseCidr(subnet.addressPrefix));
+        for (const [i, one] of subnets.entries()) {
+          for (const other of subnets.slice(i + 1)) expect(cidrsOverlap(one, other)).toBe(false);
+          for (const { podCidr } of inventory.clusters)
+            expect(cidrsOverlap(one, parseCidr(podCidr))).toBe(false);
+        }
+        const addresses = inventory.machines.map((machine) => machine.address);
+        expect(new Set(addresses).size).toBe(addresses.length);
+        for (const { name } of inventory.clusters) {
+          const blocks = inventory.machines.filter((m) => m.cluster === name).map((m) => m.nodeBlock);
+          expect(new Set(blocks).size).toBe(blocks.length);
+        }
+      }),
+    );
+  });
+});
+
+describe('networks, hosts and sites', () => {
+  const withNetwork = (): Inventory => {
+    const inventory = empty();
+    admit(inventory, { name: 'old' });
+    return inventory;
+  };
+
+  test('peers must not share addresses, nor a pod CIDR', () => {
+    const inventory = withNetwork();
+    for (const [name, prefix] of [
+      ['same', '10.0.0.0/17'],
+      ['pods', '10.244.8.0/24'],
+      ['fine', '10.9.0.0/16'],
+    ] as const) {
+      const properties = newVirtualNetwork(inventory, { name, addressPrefixes: [prefix], subnets: [] });
+      inventory.virtualNetworks.push({ ...properties, name, id: resourceId(TYPES.virtualNetwork, [name]) });
+    }
+    const peer = (name: string): string => codeOf(() => checkPeering(inventory, 'vnet', name));
+    expect([peer('same'), peer('pods'), peer('fine'), peer('vnet'), peer('nothing')]).toEqual([
+      'VnetAddressSpacesOverlap',
+      'VnetAddressSpacesOverlap',
+      'accepted',
+      'InvalidPeering',
+      'NotFound',
+    ]);
+  });
+
+  test('every network has a public address of its own', () => {
+    const inventory = withNetwork();
+    const other = newVirtualNetwork(inventory, { name: 'o', addressPrefixes: ['10.9.0.0/16'], subnets: [] });
+    expect(other.publicAddress).not.toBe(inventory.virtualNetworks[0]!.publicAddress);
+  });
+
+  test('a host gets a free address of its place, and no reserved, foreign or taken one', () => {
+    const inventory = withNetwork();
+    expect(newHost(inventory, { name: 'web', vnet: 'vnet' })).toMatchObject({ address: '10.0.1.5' });
+    expect(newHost(inventory, { name: 'web', internet: true })).toMatchObject({ address: '203.0.113.4' });
+    const at = (address: string): string =>
+      codeOf(() => newHost(inventory, { name: 'web', vnet: 'vnet', address }));
+    expect([at('10.0.1.3'), at('10.0.2.9'), at('10.0.1.4'), at('10.0.1.x'), at('10.0.1.77')]).toEqual([
+      'AddressReserved',
+      'AddressOutOfRange',
+      'AddressInUse',
+      'malformed',
+      'accepted',
+    ]);
+    expect(codeOf(() => newHost(inventory, { name: 'web' }))).toBe('InvalidParameter');
+    expect(codeOf(() => newHost(inventory, { name: 'web', vnet: 'vnet', internet: true }))).toBe(
+      'InvalidParameter',
+    );
+    expect(codeOf(() => newHost(inventory, { name: 'web', vnet: 'no' }))).toBe('NotFound');
+  });
+
+  test('a site must not overlap the network or its pods', () => {
+    const inventory = withNetwork();
+    const site = (addressPrefix: string): string =>
+      codeOf(() => newSite(inventory, { name: 'hq', vnet: 'vnet', addressPrefix }));
+    expect([site('10.0.0.0/8'), site('10.244.0.0/20'), site('172.20.0.0/16')]).toEqual([
+      'SiteRangeOverlap',
+      'SiteRangeOverlap',
+      'accepted',
+    ]);
+  });
+
+  test('a refused subnet names the flag, the value, the rule and the way out', () => {
+    const inventory = withNetwork();
+    const network = inventory.virtualNetworks[0]!;
+    const add = () => withSubnet(inventory, 'vnet', network, { name: 'x', addressPrefix: '10.0.1.128/25' });
+    expect(add).toThrow(
+      "--subnet '10.0.1.128/25' overlaps 10.0.1.0/24, the subnet nodes; choose a free range of the network",
+    );
+  });
+});

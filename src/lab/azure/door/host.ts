@@ -1,0 +1,143 @@
+import { cidrContains, formatCidr, parseCidr } from '../../../address/cidr.ts';
+import { formatAddress, parseAddress } from '../../../address/ip.ts';
+import { firstFreeHost, isReservedInSubnet } from '../../../address/subnet.ts';
+import { LabError, notFound } from '../../errors.ts';
+import { INTERNET_HOST_RANGE } from '../../fabric/ranges.ts';
+import type { Host, Site } from '../types.ts';
+import { checkFree, checkName, checkRange } from './checks.ts';
+import { addressesIn } from './cluster.ts';
+import type { Inventory } from './inventory.ts';
+import { findNetwork, neighbourClaims, podClaims } from './network.ts';
+
+export interface HostRequest {
+  name: string;
+  /** Exactly one of the three says where the host stands. */
+  vnet?: string | undefined;
+  /** With `vnet`; the first subnet when left out. */
+  subnet?: string | undefined;
+  internet?: boolean | undefined;
+  onPremises?: string | undefined;
+  /** Chosen when left out. */
+  address?: string | undefined;
+}
+
+/** @throws LabError, AddressError */
+export function newHost(inventory: Inventory, request: HostRequest): Host {
+  checkName('NAME', request.name);
+  if (inventory.hosts.some((host) => host.name === request.name)) {
+    throw new LabError({
+      code: 'HostExists',
+      field: 'NAME',
+      value: request.name,
+      rule: 'is the name of a host that exists',
+      fix: 'choose another name, or remove that host',
+      status: 409,
+    });
+  }
+  const places = [request.vnet !== undefined, request.internet === true, request.onPremises !== undefined];
+  if (places.filter(Boolean).length !== 1) {
+    throw new LabError({
+      code: 'InvalidParameter',
+      field: 'NAME',
+      value: request.name,
+      rule: 'needs exactly one place',
+      fix: 'say --vnet NETWORK, --internet or --on-premises SITE',
+    });
+  }
+  const { place, range, taken } = placeOf(inventory, request);
+  return { place, address: addressFor(request, range, taken) };
+}
+
+function placeOf(
+  inventory: Inventory,
+  request: HostRequest,
+): { place: Host['place']; range: string; taken: string[] } {
+  if (request.vnet !== undefined) {
+    const network = findNetwork(inventory, request.vnet);
+    const names = network.subnets.map((subnet) => subnet.name);
+    const subnet = network.subnets.find((candidate) => candidate.name === (request.subnet ?? names[0]));
+    if (!subnet) throw notFound(`subnet of virtual network ${network.name}`, request.subnet ?? '', names);
+    return {
+      place: { kind: 'vnet', virtualNetwork: network.name, subnet: subnet.name },
+      range: subnet.addressPrefix,
+      taken: addressesIn(inventory, network.name, subnet),
+    };
+  }
+  const addressesAt = (kind: Host['place']['kind'], site?: string): string[] =>
+    inventory.hosts
+      .filter(({ place }) => place.kind === kind && (place.kind !== 'site' || place.site === site))
+      .map((host) => host.address);
+  if (request.onPremises !== undefined) {
+    const site = inventory.sites.find((candidate) => candidate.name === request.onPremises);
+    if (!site) {
+      throw notFound(
+        'on-premises site',
+        request.onPremises,
+        inventory.sites.map((candidate) => candidate.name),
+      );
+    }
+    return {
+      place: { kind: 'site', site: site.name },
+      range: site.addressPrefix,
+      taken: addressesAt('site', site.name),
+    };
+  }
+  return { place: { kind: 'internet' }, range: INTERNET_HOST_RANGE, taken: addressesAt('internet') };
+}
+
+function addressFor(request: HostRequest, range: string, taken: string[]): string {
+  const cidr = parseCidr(range);
+  if (request.address === undefined) {
+    const free = firstFreeHost(
+      cidr,
+      taken.map((address) => parseAddress(address)),
+    );
+    if (free) return formatAddress(free);
+    throw new LabError({
+      code: 'InsufficientSubnetSize',
+      field: 'NAME',
+      value: request.name,
+      rule: `finds no free address in ${range}`,
+      fix: 'remove a host, or use a wider range',
+      status: 409,
+    });
+  }
+  const address = parseAddress(request.address, '--address');
+  const refuse = (code: string, rule: string): LabError =>
+    new LabError({
+      code,
+      field: '--address',
+      value: request.address!,
+      rule,
+      fix: 'leave it out to get a free one',
+    });
+  if (!cidrContains(cidr, address)) throw refuse('AddressOutOfRange', `is not in ${formatCidr(cidr)}`);
+  if (isReservedInSubnet(cidr, address)) {
+    throw refuse('AddressReserved', `is one of the five addresses that are kept in ${formatCidr(cidr)}`);
+  }
+  if (taken.includes(formatAddress(address))) throw refuse('AddressInUse', 'has an owner');
+  return formatAddress(address);
+}
+
+export interface SiteRequest {
+  name: string;
+  vnet: string;
+  addressPrefix: string;
+}
+
+/** @throws LabError, AddressError */
+export function newSite(inventory: Inventory, request: SiteRequest): Site {
+  checkName('NAME', request.name);
+  const network = findNetwork(inventory, request.vnet);
+  const range = checkRange('--prefix', request.addressPrefix);
+  const claims = [
+    ...network.addressPrefixes.map((prefix) => ({
+      range: parseCidr(prefix),
+      owner: `virtual network ${network.name}`,
+    })),
+    ...neighbourClaims(inventory, network.name),
+    ...podClaims(inventory, network.name),
+  ];
+  checkFree('--prefix', range, claims, 'SiteRangeOverlap', 'choose a range outside it');
+  return { virtualNetwork: network.name, addressPrefix: formatCidr(range) };
+}

@@ -1,0 +1,214 @@
+import {
+  accept,
+  counter,
+  ct,
+  drop,
+  type Expression,
+  type HookSpec,
+  inSet,
+  ip,
+  masquerade,
+  match,
+  meta,
+  type Nft,
+  NftSocket,
+  notInSet,
+  priorities,
+  type SetSpec,
+  snat,
+  type TableRef,
+  Transaction,
+} from '../../kernel/nft/index.ts';
+import type { FilterPlan } from './plan.ts';
+
+/** The table that every router of the fabric has. */
+export const FABRIC_TABLE: TableRef = { family: 'ip', name: 'fabric' };
+
+/** Counters of refused packets, by why. `flyover status` shows them. */
+export const REFUSALS = {
+  spoofed: 'a source that the port may not send from',
+  outside_to_pod: 'a pod address as destination, from outside the cluster',
+  unmasked: 'a pod address as source, on its way out of the routing domain',
+  transit: 'from one peer or site to another: peering is not transitive',
+  private: 'a private destination, on the internet',
+  to_machine: 'a new connection towards the machine that the lab runs on',
+} as const;
+
+const SOURCES: SetSpec = {
+  table: FABRIC_TABLE,
+  name: 'sources',
+  key: ['ifname', 'ipv4_addr'],
+  interval: true,
+  comment: 'port and source addresses that it may send from',
+};
+const rangeSet = (name: string, comment: string): SetSpec => ({
+  table: FABRIC_TABLE,
+  name,
+  key: 'ipv4_addr',
+  interval: true,
+  comment,
+});
+const SETS: Record<string, SetSpec> = {
+  sources: SOURCES,
+  pods: rangeSet('pods', 'pod CIDRs'),
+  private: rangeSet('private', 'what the internet does not route'),
+};
+
+interface ChainPlan {
+  name: string;
+  hook: HookSpec;
+  rules: Expression[][];
+}
+
+/** Sources are checked before conntrack sees the packet: what is spoofed leaves no state behind. */
+const INGRESS: HookSpec = { type: 'filter', hook: 'prerouting', priority: priorities.raw };
+const FORWARD: HookSpec = { type: 'filter', hook: 'forward', priority: priorities.filter };
+const SOURCE_NAT: HookSpec = { type: 'nat', hook: 'postrouting', priority: priorities.srcnat };
+
+const from = (port: string): Expression => match(meta('iifname'), port);
+const to = (port: string): Expression => match(meta('oifname'), port);
+const refuse = (why: keyof typeof REFUSALS): Expression[] => [counter(why), drop()];
+const spoofedFrom = (port: string): Expression[] => [
+  from(port),
+  notInSet([meta('iifname'), ip('saddr')], SOURCES),
+  ...refuse('spoofed'),
+];
+const toPods = inSet(ip('daddr'), 'pods');
+const fromPods = inSet(ip('saddr'), 'pods');
+
+/** The chains of each kind of router, as data. */
+export function chainsOf(filter: FilterPlan): ChainPlan[] {
+  switch (filter.kind) {
+    case 'domain':
+      return [
+        {
+          name: 'ingress',
+          hook: INGRESS,
+          rules: [
+            [from('vnet'), toPods, ...refuse('outside_to_pod')],
+            [from('vnet'), fromPods, ...refuse('spoofed')],
+            spoofedFrom('n-*'),
+          ],
+        },
+        { name: 'forward', hook: FORWARD, rules: [[to('vnet'), fromPods, ...refuse('unmasked')]] },
+      ];
+    case 'vnet':
+      return [
+        {
+          name: 'ingress',
+          hook: INGRESS,
+          rules: [[toPods, ...refuse('outside_to_pod')], ...['c-*', 'h-*', 'p-*', 's-*'].map(spoofedFrom)],
+        },
+        {
+          name: 'forward',
+          hook: FORWARD,
+          rules: [
+            ['p-*', 'p-*'],
+            ['p-*', 's-*'],
+            ['s-*', 'p-*'],
+            ['p-*', 'internet'],
+            ['s-*', 'internet'],
+          ].map(([one, other]) => [from(one!), to(other!), ...refuse('transit')]),
+        },
+        {
+          name: 'source_nat',
+          hook: SOURCE_NAT,
+          rules: filter.publicAddress ? [[to('internet'), snat({ to: filter.publicAddress })]] : [],
+        },
+      ];
+    case 'internet':
+      return [
+        {
+          name: 'ingress',
+          hook: INGRESS,
+          rules: [
+            [inSet(ip('daddr'), 'private'), ...refuse('private')],
+            ...['v-*', 'h-*', 'machine'].map(spoofedFrom),
+          ],
+        },
+        {
+          name: 'forward',
+          hook: FORWARD,
+          rules: [
+            [match(ct('state'), ['established', 'related']), accept()],
+            [to('machine'), ...refuse('to_machine')],
+            [from('uplink'), drop()],
+          ],
+        },
+        { name: 'source_nat', hook: SOURCE_NAT, rules: [[to('uplink'), masquerade()]] },
+      ];
+    case 'site':
+      return [{ name: 'ingress', hook: INGRESS, rules: [spoofedFrom('h-*')] }];
+  }
+}
+
+/** The whole table as one transaction. Counters keep what they counted. */
+export function tableTransaction(filter: FilterPlan): Transaction {
+  const tx = new Transaction();
+  tx.addTable({ ...FABRIC_TABLE, comment: `flyover ${filter.kind}` });
+  for (const name of Object.keys(REFUSALS)) tx.addCounter({ table: FABRIC_TABLE, name });
+  for (const name of Object.keys(filter.sets)) tx.addSet(SETS[name]!);
+  for (const chain of chainsOf(filter)) {
+    tx.addChain({ table: FABRIC_TABLE, name: chain.name, hook: chain.hook });
+    tx.flushChain({ table: FABRIC_TABLE, name: chain.name });
+    for (const rule of chain.rules) tx.addRule({ table: FABRIC_TABLE, chain: chain.name, rule });
+  }
+  return tx;
+}
+
+/** The changes that bring the sets from what they hold to what they should; other elements are not touched. */
+export function elementChanges(
+  filter: FilterPlan,
+  present: (set: string) => string[][],
+): Transaction | undefined {
+  const tx = new Transaction();
+  let changes = 0;
+  for (const [name, elements] of Object.entries(filter.sets)) {
+    const is = new Map(present(name).map((key) => [key.join(' '), key]));
+    const want = new Map(elements.map((key) => [key.map(plain).join(' '), key.map(plain)]));
+    const extra = [...is].filter(([id]) => !want.has(id)).map(([, key]) => ({ key }));
+    const missing = [...want].filter(([id]) => !is.has(id)).map(([, key]) => ({ key }));
+    if (extra.length > 0) tx.deleteElements({ table: FABRIC_TABLE, set: SETS[name]!, elements: extra });
+    if (missing.length > 0) tx.addElements({ table: FABRIC_TABLE, set: SETS[name]!, elements: missing });
+    changes += extra.length + missing.length;
+  }
+  return changes > 0 ? tx : undefined;
+}
+
+/** The kernel gives a single address back without its /32. */
+function plain(part: string): string {
+  return part.endsWith('/32') ? part.slice(0, -3) : part;
+}
+
+/** Namespaces (by inode) whose chains this process has written: from then on only elements change. */
+const written = new Set<string>();
+
+/** Brings a router's table to the plan. */
+export function applyFilter(filter: FilterPlan, netns: string, identity: string): void {
+  const nft = NftSocket.open({ netns });
+  try {
+    if (!written.has(identity)) {
+      nft.commit(tableTransaction(filter));
+      written.add(identity);
+    }
+    const changes = elementChanges(filter, (set) => elementsOf(nft, set));
+    if (changes) nft.commit(changes);
+  } finally {
+    nft.close();
+  }
+}
+
+function elementsOf(nft: Nft, set: string): string[][] {
+  return nft.listElements(FABRIC_TABLE, set).map(({ key }) => (Array.isArray(key) ? key : [key]).map(String));
+}
+
+/** What the router refused so far, by why; only what is not zero. */
+export function refusedPackets(netns: string): Record<string, number> {
+  const nft = NftSocket.open({ netns });
+  try {
+    const counted = [...nft.counters(FABRIC_TABLE)].filter(([, value]) => value.packets > 0);
+    return Object.fromEntries(counted.map(([name, value]) => [name, value.packets]));
+  } finally {
+    nft.close();
+  }
+}

@@ -1,0 +1,202 @@
+import { parseCidr } from '../../address/cidr.ts';
+import { formatAddress } from '../../address/ip.ts';
+import { subnetGateway } from '../../address/subnet.ts';
+import { PlanBuilder } from './builder.ts';
+import type { FabricModel } from './model.ts';
+import { linkName, MACHINE, MACHINE_LINK, namespaceOf, PORT_PREFIX } from './names.ts';
+import type { FabricPlan, NamespacePlan } from './plan.ts';
+import {
+  INTERNET_HOST_RANGE,
+  LAB_LINK_ADDRESS,
+  LAB_RANGES,
+  MACHINE_LINK_ADDRESS,
+  PRIVATE_RANGES,
+  PUBLIC_RANGE,
+  TRANSIT_GATEWAY,
+} from './ranges.ts';
+
+/** The first usable address of a subnet: Azure gives it to the gateway. */
+export function gatewayOf(cidr: string): string {
+  return formatAddress(subnetGateway(parseCidr(cidr)));
+}
+
+function prefixLength(cidr: string): number {
+  return Number(cidr.slice(cidr.indexOf('/') + 1));
+}
+
+/** What the namespaces, cables, routes and filters of a lab with these resources are. Pure. */
+export function planFabric(model: FabricModel): FabricPlan {
+  const plan = new PlanBuilder();
+  const internet = planInternet(plan);
+  for (const network of model.virtualNetworks) planVirtualNetwork(plan, internet, network);
+  for (const [a, b] of model.peerings) planPeering(plan, model, a, b);
+  for (const site of model.sites) planSite(plan, site);
+  for (const cluster of model.clusters) planDomain(plan, model, cluster);
+  for (const host of model.hosts) planHost(plan, model, host);
+  return plan.build();
+}
+
+function planInternet(plan: PlanBuilder): NamespacePlan {
+  const internet = plan.namespace(namespaceOf.internet(), 'router');
+  const machine = plan.namespace(MACHINE, 'machine');
+  plan.transit(
+    { in: internet, link: 'machine' },
+    { in: machine, link: MACHINE_LINK },
+    'flyover: machine <-> lab',
+  );
+  machine.addresses.push({ dev: MACHINE_LINK, address: MACHINE_LINK_ADDRESS, prefixLength: 32 });
+  for (const range of [PUBLIC_RANGE, INTERNET_HOST_RANGE]) {
+    machine.routes.push({ dst: range, type: 'unicast', dev: MACHINE_LINK, via: TRANSIT_GATEWAY });
+  }
+  // What nobody holds is refused here and never tried on the uplink.
+  for (const range of LAB_RANGES) internet.routes.push({ dst: range, type: 'unreachable' });
+  internet.addresses.push({ dev: 'lo', address: LAB_LINK_ADDRESS, prefixLength: 32 });
+  internet.routes.push({
+    dst: `${MACHINE_LINK_ADDRESS}/32`,
+    type: 'unicast',
+    dev: 'machine',
+    via: TRANSIT_GATEWAY,
+  });
+  internet.filter = {
+    kind: 'internet',
+    sets: {
+      sources: [['machine', MACHINE_LINK_ADDRESS]],
+      private: PRIVATE_RANGES.map((range) => [range]),
+    },
+  };
+  return internet;
+}
+
+function planVirtualNetwork(
+  plan: PlanBuilder,
+  internet: NamespacePlan,
+  network: FabricModel['virtualNetworks'][number],
+): void {
+  const router = plan.namespace(namespaceOf.virtualNetwork(network.name), 'router');
+  const port = linkName(PORT_PREFIX.virtualNetwork, network.name);
+  plan.transit(
+    { in: internet, link: port },
+    { in: router, link: 'internet' },
+    `flyover: internet <-> ${network.name}`,
+  );
+  internet.routes.push({
+    dst: `${network.publicAddress}/32`,
+    type: 'unicast',
+    dev: port,
+    via: TRANSIT_GATEWAY,
+  });
+  internet.filter?.sets.sources?.push([port, network.publicAddress]);
+  router.routes.push({ dst: 'default', type: 'unicast', dev: 'internet', via: TRANSIT_GATEWAY });
+  for (const prefix of network.addressPrefixes) router.routes.push({ dst: prefix, type: 'unreachable' });
+  for (const subnet of network.subnets) {
+    router.addresses.push({ dev: 'lo', address: gatewayOf(subnet.addressPrefix), prefixLength: 32 });
+  }
+  router.filter = { kind: 'vnet', sets: { sources: [], pods: [] }, publicAddress: network.publicAddress };
+}
+
+function planPeering(plan: PlanBuilder, model: FabricModel, a: string, b: string): void {
+  const sides = [a, b].map((name) => ({
+    router: plan.namespace(namespaceOf.virtualNetwork(name), 'router'),
+    network: model.virtualNetworks.find((network) => network.name === name)!,
+  }));
+  const [left, right] = sides as [(typeof sides)[0], (typeof sides)[0]];
+  const leftLink = linkName(PORT_PREFIX.peering, b);
+  const rightLink = linkName(PORT_PREFIX.peering, a);
+  plan.transit(
+    { in: left.router, link: leftLink },
+    { in: right.router, link: rightLink },
+    `flyover: ${a} <-> ${b}`,
+  );
+  for (const [from, link, to] of [
+    [left, leftLink, right],
+    [right, rightLink, left],
+  ] as const) {
+    for (const prefix of to.network.addressPrefixes) {
+      from.router.routes.push({ dst: prefix, type: 'unicast', dev: link, via: TRANSIT_GATEWAY });
+      from.router.filter?.sets.sources?.push([link, prefix]);
+    }
+  }
+}
+
+function planSite(plan: PlanBuilder, site: FabricModel['sites'][number]): void {
+  const network = plan.namespace(namespaceOf.virtualNetwork(site.virtualNetwork), 'router');
+  const router = plan.namespace(namespaceOf.site(site.name), 'router');
+  const port = linkName(PORT_PREFIX.site, site.name);
+  plan.transit(
+    { in: network, link: port },
+    { in: router, link: 'gateway' },
+    `flyover: ${site.virtualNetwork} <-> on-premises ${site.name}`,
+  );
+  network.routes.push({ dst: site.addressPrefix, type: 'unicast', dev: port, via: TRANSIT_GATEWAY });
+  network.filter?.sets.sources?.push([port, site.addressPrefix]);
+  router.addresses.push({ dev: 'lo', address: gatewayOf(site.addressPrefix), prefixLength: 32 });
+  router.routes.push({ dst: site.addressPrefix, type: 'unreachable' });
+  router.routes.push({ dst: 'default', type: 'unicast', dev: 'gateway', via: TRANSIT_GATEWAY });
+  router.filter = { kind: 'site', sets: { sources: [] } };
+}
+
+function planDomain(plan: PlanBuilder, model: FabricModel, cluster: FabricModel['clusters'][number]): void {
+  const network = plan.namespace(namespaceOf.virtualNetwork(cluster.virtualNetwork), 'router');
+  const domain = plan.namespace(namespaceOf.domain(cluster.name), 'router');
+  const port = linkName(PORT_PREFIX.cluster, cluster.name);
+  plan.transit(
+    { in: network, link: port },
+    { in: domain, link: 'vnet' },
+    `flyover: ${cluster.virtualNetwork} <-> cluster ${cluster.name}`,
+  );
+  const subnet = model.virtualNetworks
+    .find((candidate) => candidate.name === cluster.virtualNetwork)!
+    .subnets.find((candidate) => candidate.name === cluster.subnet)!;
+  const gateway = gatewayOf(subnet.addressPrefix);
+  domain.addresses.push({ dev: 'lo', address: gateway, prefixLength: 32 });
+  domain.routes.push({ dst: 'default', type: 'unicast', dev: 'vnet', via: TRANSIT_GATEWAY });
+  // Blocks that no node holds end here: pod addresses never reach the virtual network.
+  domain.routes.push({ dst: cluster.podCidr, type: 'unreachable' });
+  domain.filter = { kind: 'domain', sets: { sources: [], pods: [[cluster.podCidr]] } };
+  const pods = network.filter?.sets.pods;
+  if (pods && !pods.some(([range]) => range === cluster.podCidr)) pods.push([cluster.podCidr]);
+
+  for (const machine of model.machines.filter((candidate) => candidate.cluster === cluster.name)) {
+    const node = plan.namespace(namespaceOf.node(machine.name), 'endpoint');
+    const link = linkName(PORT_PREFIX.node, machine.name);
+    plan.plug(
+      { in: domain, link },
+      { in: node, address: machine.address, prefixLength: prefixLength(subnet.addressPrefix), gateway },
+      `flyover: node ${machine.name}`,
+    );
+    domain.routes.push({ dst: machine.nodeBlock, type: 'unicast', dev: link, via: machine.address });
+    domain.filter.sets.sources?.push([link, machine.address], [link, machine.nodeBlock]);
+    network.routes.push({ dst: `${machine.address}/32`, type: 'unicast', dev: port, via: TRANSIT_GATEWAY });
+    network.filter?.sets.sources?.push([port, machine.address]);
+  }
+  // The domain is its nodes' gateway: its errors (no such pod, too many hops) may travel on.
+  network.filter?.sets.sources?.push([port, gateway]);
+}
+
+function planHost(plan: PlanBuilder, model: FabricModel, host: FabricModel['hosts'][number]): void {
+  const endpoint = plan.namespace(namespaceOf.host(host.name), 'endpoint');
+  const { place } = host;
+  const link = linkName(PORT_PREFIX.host, host.name);
+  let router: NamespacePlan;
+  let range: string;
+  if (place.kind === 'vnet') {
+    router = plan.namespace(namespaceOf.virtualNetwork(place.virtualNetwork), 'router');
+    range = model.virtualNetworks
+      .find((candidate) => candidate.name === place.virtualNetwork)!
+      .subnets.find((candidate) => candidate.name === place.subnet)!.addressPrefix;
+  } else if (place.kind === 'site') {
+    router = plan.namespace(namespaceOf.site(place.site), 'router');
+    range = model.sites.find((candidate) => candidate.name === place.site)!.addressPrefix;
+  } else {
+    router = plan.namespace(namespaceOf.internet(), 'router');
+    range = `${host.address}/32`;
+  }
+  // A host on the internet has no subnet to take a gateway from.
+  const gateway = place.kind === 'internet' ? TRANSIT_GATEWAY : gatewayOf(range);
+  plan.plug(
+    { in: router, link },
+    { in: endpoint, address: host.address, prefixLength: prefixLength(range), gateway },
+    `flyover: host ${host.name}`,
+  );
+  router.filter?.sets.sources?.push([link, host.address]);
+}
