@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { type Column, type Format, outputOption, render } from '../output.ts';
-import { type Check, failures, runDoctor } from './index.ts';
+import type { Check } from './check.ts';
+import { advice, failures, runDoctor } from './run.ts';
 
 const COLOURS = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
 
@@ -29,7 +30,7 @@ export function summary(checks: readonly Check[]): string {
   const todo = checks
     .filter((check) => check.fix !== undefined)
     .sort((a, b) => Number(b.status === 'fail') - Number(a.status === 'fail'))
-    .map((check) => `${check.status}  ${check.name}: ${check.found}. To mend it: ${check.fix}.\n`);
+    .map((check) => `${check.status}  ${advice(check)}\n`);
   const failed = failures(checks).length;
   const warned = checks.filter((check) => check.status === 'warn').length;
   const verdict =

@@ -1,33 +1,3 @@
-import { cgroupChecks, collectCgroups } from './cgroups.ts';
-import type { Check } from './check.ts';
-import { collectFeatures, featureChecks } from './features.ts';
-import { collectLimits, limitChecks } from './limits.ts';
-import { collectMachine, machineChecks } from './machine.ts';
-import { collectNeighbours, neighbourChecks } from './neighbours.ts';
-import { collectPrograms, programChecks } from './programs.ts';
-import { collectRoutes, rangeChecks } from './ranges.ts';
-
 export type { Check } from './check.ts';
-
-/**
- * Looks at this machine and says whether the lab can run on it. Nothing is changed. As another user than root,
- * what only root can try is reported as not tried.
- */
-export async function runDoctor(): Promise<Check[]> {
-  const programs = collectPrograms(); // they start while the rest is looked at
-  const machine = collectMachine();
-  return [
-    ...machineChecks(machine),
-    ...featureChecks(collectFeatures(machine.uid === 0)),
-    ...cgroupChecks(collectCgroups()),
-    ...rangeChecks(collectRoutes()),
-    ...limitChecks(collectLimits()),
-    ...neighbourChecks(collectNeighbours()),
-    ...programChecks(await programs),
-  ];
-}
-
-/** The checks that stand in the way of the lab. */
-export function failures(checks: readonly Check[]): Check[] {
-  return checks.filter((check) => check.status === 'fail');
-}
+export { doctorCommand } from './command.ts';
+export { failedLabChecks, runDoctor } from './run.ts';
