@@ -4,6 +4,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   unlinkSync,
   watch,
@@ -28,6 +29,7 @@ export interface Spool {
 }
 
 const RESCAN_MS = 30_000;
+const ABANDONED_MS = 600_000;
 
 /** Opens a spool directory, made with mode 0700 when it is missing. */
 export function createSpool(directory: string, onError: (error: unknown, where: string) => void): Spool {
@@ -59,13 +61,20 @@ export function createSpool(directory: string, onError: (error: unknown, where: 
     renameSync(path, `${path}.rejected`);
   }
 
+  /** A dot file is one that a front is still writing, or was when it was killed: that one goes. */
+  function sweep(name: string): void {
+    const path = join(directory, name);
+    const since = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+    if (since !== undefined && Date.now() - since > ABANDONED_MS) rmSync(path, { force: true });
+  }
+
   return {
     nameOf: spoolName,
     read,
     list() {
       const found: { name: string; request: CniRequest; since: number }[] = [];
       for (const name of readdirSync(directory)) {
-        // A dot file is one that a front is still writing.
+        if (name.startsWith('.')) sweep(name);
         if (!name.endsWith(SPOOL_SUFFIX) || name.startsWith('.')) continue;
         const request = read(name);
         const since = statSync(join(directory, name), { throwIfNoEntry: false })?.mtimeMs;

@@ -9,8 +9,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,14 +276,19 @@ static int count_files(int fd, int enough) {
 }
 
 static int save(char *path, const char *name, const char *content, size_t length, int max_files) {
-  char temporary[NAME_MAX + 1];
-  int made = make_directory(path);
-  if (made < 0) return made;
+  char temporary[64];
+  struct timespec t;
   int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0 && errno == ENOENT) {
+    int made = make_directory(path);
+    if (made < 0) return made;
+    directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  }
   if (directory < 0) return -errno;
   if (faccessat(directory, name, F_OK, 0) < 0 && count_files(directory, max_files) >= max_files) return -EDQUOT;
-  snprintf(temporary, sizeof temporary, ".%d.tmp", (int)getpid());
-  unlinkat(directory, temporary, 0); /* of a process that was killed and had our number */
+  /* With the time, because process numbers repeat (another pid namespace, or later). */
+  clock_gettime(CLOCK_REALTIME, &t);
+  snprintf(temporary, sizeof temporary, ".%d-%lld-%ld.tmp", (int)getpid(), (long long)t.tv_sec, t.tv_nsec);
   int file = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (file < 0) return -errno;
   int result = put(file, content, length);
