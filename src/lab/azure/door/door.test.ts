@@ -95,7 +95,7 @@ describe('clusters', () => {
     ['half a node', { nodes: 1.5 }, 'InvalidParameter'],
     [
       'more nodes than addresses',
-      { nodes: 4, subnet: 's', subnetPrefix: '10.0.1.0/29' },
+      { nodes: 4, subnet: 's', subnetPrefix: '10.0.7.0/29' },
       'InsufficientSubnetSize',
     ],
     ['a subnet outside the network', { subnet: 's', subnetPrefix: '10.1.0.0/24' }, 'NetcfgInvalidSubnet'],
