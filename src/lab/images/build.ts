@@ -1,0 +1,198 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Deb, fetchDebs } from './apt.ts';
+import { addDeb } from './deb.ts';
+import { elfNeeds } from './elf.ts';
+import { ImageError } from './error.ts';
+import { writeLayer } from './layer.ts';
+import { normalizedName } from './name.ts';
+import { type BuiltImage, blobPath, writeImage } from './oci.ts';
+import { addSkeleton, type LayerRecipe, type Recipe, UNWANTED_APPLETS } from './recipe.ts';
+import { addLink, addParents, resolveEntry, type Tree } from './tree.ts';
+
+/** To be raised when this code makes other images from the same recipe. */
+const FORMAT = 1;
+
+/** Host files of a recipe by host path, read once for the key and the layer. */
+function readHostFiles(recipe: Recipe): Map<string, Buffer> {
+  const files = new Map<string, Buffer>();
+  for (const path of recipe.layers.flatMap((layer) => Object.keys(layer.hostFiles ?? {}))) {
+    try {
+      files.set(path, readFileSync(path));
+    } catch (error) {
+      throw new ImageError('read', path, 'is not there; install the package that brings it', error);
+    }
+  }
+  return files;
+}
+
+function keyOf(recipe: Recipe, hostFiles: ReadonlyMap<string, Buffer>): string {
+  const hash = createHash('sha256');
+  const release = /^VERSION_CODENAME=.*$/m.exec(readOrEmpty('/etc/os-release'))?.[0] ?? '';
+  hash.update(JSON.stringify([FORMAT, process.arch, release, recipe]));
+  for (const data of hostFiles.values()) hash.update(data);
+  return hash.digest('hex').slice(0, 16);
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** The image when it was built before and all its blobs are still there. */
+function cached(record: string, layout: string): BuiltImage | undefined {
+  try {
+    const image = { ...(JSON.parse(readFileSync(record, 'utf8')) as BuiltImage), layout };
+    const complete = [image.manifest, image.config, ...image.layers].every(
+      ({ digest, size }) => statSync(blobPath(layout, digest)).size === size,
+    );
+    return complete ? image : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Libraries of a tree by their file names. */
+function libraryIndex(pool: Tree): Map<string, string> {
+  const index = new Map<string, string>();
+  for (const path of pool.keys()) {
+    if (path.startsWith('usr/lib') && path.includes('.so')) index.set(basename(path), path);
+  }
+  return index;
+}
+
+/** Adds, from `pool`, what the programs of `tree` load, and what that loads in turn, unless `below` has it. */
+function addLibraries(tree: Tree, below: Tree, pool: Tree, index: ReadonlyMap<string, string>): void {
+  const queue = [...tree.keys()];
+  for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+    const entry = resolveEntry(pool, path) ?? tree.get(path);
+    const needs = entry?.data ? elfNeeds(entry.data) : undefined;
+    if (!needs) continue;
+    const wanted = needs.libraries.map((name) => index.get(name));
+    if (needs.interpreter) wanted.push(needs.interpreter.replace(/^\/(lib[^/]*)\//, 'usr/$1/'));
+    for (const library of wanted) {
+      if (library === undefined || tree.has(library) || below.has(library)) continue;
+      const link = pool.get(library);
+      const file = resolveEntry(pool, library);
+      if (!link || !file) continue;
+      tree.set(link.path, link);
+      if (!below.has(file.path)) tree.set(file.path, file);
+      queue.push(file.path);
+    }
+  }
+}
+
+/** Links the applets of the tree's own busybox, asked by running it: it is static and for this architecture. */
+async function addApplets(tree: Tree, scratch: string): Promise<void> {
+  const busybox = tree.get('usr/bin/busybox');
+  if (!busybox?.data) throw new ImageError('build', 'busybox-static', 'has no usr/bin/busybox');
+  const program = join(scratch, 'busybox');
+  writeFileSync(program, busybox.data, { mode: 0o700 });
+  const { stdout } = await promisify(execFile)(program, ['--list'], { env: {} });
+  for (const applet of stdout.split('\n')) {
+    if (!/^[a-z0-9[_.-]+$/.test(applet) || UNWANTED_APPLETS.has(applet)) continue;
+    if (!tree.has(`usr/bin/${applet}`) && !tree.has(`usr/sbin/${applet}`)) {
+      addLink(tree, `usr/bin/${applet}`, 'busybox');
+    }
+  }
+}
+
+async function readDebs(debs: readonly Deb[]): Promise<{ pool: Tree; owned: Map<string, string[]> }> {
+  const pool: Tree = new Map();
+  const owned = new Map<string, string[]>();
+  for (const deb of debs) owned.set(deb.name, await addDeb(pool, deb));
+  return { pool, owned };
+}
+
+/** The folder that images are kept in has these parts: `debs` (packages), `blobs` (an OCI layout), records. */
+async function build(recipe: Recipe, folder: string, hostFiles: ReadonlyMap<string, Buffer>) {
+  const packages = recipe.layers.flatMap((layer) => layer.packages);
+  const debs = packages.length > 0 ? await fetchDebs(packages, folder) : [];
+  const { pool, owned } = await readDebs(debs);
+  const index = libraryIndex(pool);
+  const scratch = mkdtempSync(join(folder, 'build-'));
+  try {
+    const below: Tree = new Map();
+    const layers = [];
+    for (const layer of recipe.layers) {
+      const tree = await layerTree(layer, pool, owned, hostFiles);
+      addLibraries(tree, below, pool, index);
+      if (layer.applets) await addApplets(tree, scratch);
+      addParents(tree);
+      // A folder of a lower layer need not be said again, and a file that is there already is not replaced.
+      for (const path of tree.keys()) if (below.has(path)) tree.delete(path);
+      for (const [path, entry] of tree) below.set(path, entry);
+      layers.push(await writeLayer(tree));
+    }
+    return writeImage(folder, normalizedName(recipe.name), layers, recipe.defaults);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function layerTree(
+  layer: LayerRecipe,
+  pool: Tree,
+  owned: ReadonlyMap<string, string[]>,
+  hostFiles: ReadonlyMap<string, Buffer>,
+): Promise<Tree> {
+  const tree: Tree = new Map();
+  if (layer.skeleton) addSkeleton(tree);
+  for (const name of layer.packages) {
+    const paths = owned.get(name);
+    if (!paths) throw new ImageError('build', name, 'apt did not name its file');
+    for (const path of paths) tree.set(path, pool.get(path)!);
+  }
+  for (const [source, target] of Object.entries(layer.hostFiles ?? {})) {
+    const data = hostFiles.get(source)!;
+    if (elfNeeds(data)?.interpreter) {
+      throw new ImageError('build', source, 'is not static, so that it would not run by itself in an image');
+    }
+    tree.set(target, { path: target, type: 'file', mode: 0o755, data });
+  }
+  return tree;
+}
+
+const underWay = new Map<string, Promise<BuiltImage>>();
+
+/**
+ * The image of a recipe, built at first use and taken from `folder` afterwards, with no network and no look at its
+ * packages, until `refresh` asks for the packages of today. Two processes may build at once: what they write is
+ * named by its content.
+ *
+ * @param folder - where images and packages are kept; made when missing
+ * @throws ImageError when packages cannot be had.
+ */
+export async function ensureImage(
+  recipe: Recipe,
+  folder: string,
+  options: { refresh?: boolean } = {},
+): Promise<BuiltImage> {
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  const hostFiles = readHostFiles(recipe);
+  const record = join(
+    folder,
+    `${recipe.name.replaceAll(/[^a-z0-9.-]/g, '-')}-${keyOf(recipe, hostFiles)}.json`,
+  );
+  const before = options.refresh ? undefined : cached(record, folder);
+  if (before) return before;
+  const building =
+    underWay.get(record) ??
+    build(recipe, folder, hostFiles).then((image) => {
+      writeFileSync(`${record}.${process.pid}`, JSON.stringify(image));
+      renameSync(`${record}.${process.pid}`, record);
+      return image;
+    });
+  underWay.set(record, building);
+  try {
+    return await building;
+  } finally {
+    underWay.delete(record);
+  }
+}

@@ -1,0 +1,107 @@
+import type { ImageDefaults } from './oci.ts';
+import { addDirectory, addFile, addLink, type Tree } from './tree.ts';
+
+/** One layer: the named packages whole, and of what they depend on only the shared libraries they load. */
+export interface LayerRecipe {
+  readonly packages: readonly string[];
+  /** Files of this host instead: target path in the image by host path. Static programs only. */
+  readonly hostFiles?: Readonly<Record<string, string>>;
+  /** Lay out Debian's merged /usr, accounts and the folders that programs expect. */
+  readonly skeleton?: boolean;
+  /** Commands of busybox under their own names, where no package brings its own. */
+  readonly applets?: boolean;
+}
+
+export interface Recipe {
+  /** As users write it: `flyover/toolbox`, `flyover/pause:1`. */
+  readonly name: string;
+  /** Lowest first. */
+  readonly layers: readonly LayerRecipe[];
+  readonly defaults: ImageDefaults;
+}
+
+/**
+ * The process that holds a pod's namespaces: this machine's own catatonit, which is static, and as `-P` only waits and
+ * reaps. No package is fetched for it, so that a first node needs no network.
+ */
+export const PAUSE: Recipe = {
+  name: 'flyover/pause:1',
+  layers: [{ packages: [], hostFiles: { '/usr/bin/catatonit': 'pause' } }],
+  defaults: { entrypoint: ['/pause', '-P'] },
+};
+
+/** The layer that workload images share: a shell, the C library and the small commands. */
+export const BASE_LAYER: LayerRecipe = {
+  packages: ['dash', 'busybox-static', 'catatonit'],
+  skeleton: true,
+  applets: true,
+};
+
+/**
+ * What one tries a network with. Its shell is dash and not busybox's, which prefers its own applets to what is on
+ * PATH. It waits when it is started without a command.
+ */
+export const TOOLBOX: Recipe = {
+  name: 'flyover/toolbox',
+  layers: [
+    BASE_LAYER,
+    {
+      packages: ['curl', 'iperf3', 'iproute2', 'iputils-ping', 'netcat-openbsd', 'socat', 'tcpdump'],
+    },
+  ],
+  defaults: {
+    command: ['/usr/bin/catatonit', '-P'],
+    env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'LANG=C.UTF-8'],
+  },
+};
+
+/**
+ * Applets that stay out: `wget -T` crashes in the static build and curl is there; the rest would end or take over
+ * the container instead of doing what their names promise.
+ */
+export const UNWANTED_APPLETS: ReadonlySet<string> = new Set([
+  'wget',
+  'init',
+  'linuxrc',
+  'halt',
+  'poweroff',
+  'reboot',
+  'sh',
+  'ash',
+  'hush',
+  'busybox',
+]);
+
+/** Folders, links and accounts that Debian's base-files and base-passwd would set up. */
+export function addSkeleton(tree: Tree): void {
+  for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
+    addDirectory(tree, `usr/${name}`);
+    addLink(tree, name, `usr/${name}`);
+  }
+  const folders = [
+    'dev',
+    'etc',
+    'home',
+    'mnt',
+    'opt',
+    'proc',
+    'run',
+    'srv',
+    'sys',
+    'usr/local/bin',
+    'usr/share',
+  ];
+  for (const folder of [...folders, 'var/lib', 'var/log', 'var/cache']) addDirectory(tree, folder);
+  addDirectory(tree, 'root', 0o700);
+  addDirectory(tree, 'tmp', 0o1777);
+  addDirectory(tree, 'var/tmp', 0o1777);
+  addLink(tree, 'var/run', '/run');
+  // tcpdump of Debian becomes `tcpdump` before it writes a file.
+  addFile(
+    tree,
+    'etc/passwd',
+    'root:x:0:0:root:/root:/bin/sh\ntcpdump:x:72:72::/:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n',
+  );
+  addFile(tree, 'etc/group', 'root:x:0:\ntcpdump:x:72:\nnogroup:x:65534:\n');
+  addFile(tree, 'etc/nsswitch.conf', 'passwd: files\ngroup: files\nhosts: files dns\n');
+}
