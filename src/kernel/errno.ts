@@ -3,11 +3,22 @@ import { constants } from 'node:os';
 const names = new Map<number, string>(
   Object.entries(constants.errno).map(([name, value]) => [value as number, name]),
 );
-// Linux codes that Node's table lacks but netlink uses (include/uapi/asm-generic/errno.h).
-names.set(94, 'ESOCKTNOSUPPORT');
-names.set(95, 'EOPNOTSUPP');
-names.set(96, 'EPFNOSUPPORT');
-names.set(16, 'EBUSY');
+// Codes that Node's table lacks or knows by another name of the same number, such as EWOULDBLOCK
+// (include/uapi/asm-generic/errno.h). Those from 512 on never should leave the kernel, but some do.
+for (const [errno, name] of [
+  [11, 'EAGAIN'],
+  [49, 'EUNATCH'],
+  [94, 'ESOCKTNOSUPPORT'],
+  [95, 'EOPNOTSUPP'],
+  [96, 'EPFNOSUPPORT'],
+  [106, 'EISCONN'],
+  [117, 'EUCLEAN'],
+  [120, 'EISNAM'],
+  [123, 'ENOMEDIUM'],
+  [129, 'EKEYREJECTED'],
+  [524, 'ENOTSUPP'],
+] as const)
+  names.set(errno, name);
 
 /** The symbolic name of a Linux errno, such as `EEXIST`; `E<number>` when it has none here. */
 export function errnoName(errno: number): string {

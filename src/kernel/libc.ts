@@ -21,6 +21,7 @@ const fns = {
     'int setsockopt(int fd, int level, int name, const void *value, unsigned int length)',
   ),
   poll: libc.func('int poll(void *fds, unsigned long count, int timeout)'),
+  eventfd: libc.func('int eventfd(unsigned int initial, int flags)'),
   if_nametoindex: libc.func('unsigned int if_nametoindex(const char *name)'),
 };
 
@@ -46,6 +47,11 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOCK_NONBLOCK = 0o4000;
 export const MSG_DONTWAIT = 0x40;
 export const SOL_NETLINK = 270;
+const EFD_CLOEXEC = 0o2000000;
+const EFD_NONBLOCK = 0o4000;
+const EINTR = 4;
+const EIO = 5;
+const EAGAIN = 11;
 
 export function open(path: string, flags = O_RDONLY | O_CLOEXEC): number {
   return checked(fns.open(path, flags, 0), 'open', path);
@@ -98,7 +104,8 @@ export function recv(fd: number, buffer: Uint8Array, flags: number, object: stri
   const got = Number(fns.recv(fd, buffer, buffer.length, flags));
   if (got < 0) {
     const errno = koffi.errno();
-    if (errno === 11) return -1;
+    if (errno === EAGAIN) return -1;
+    if (errno === EINTR) return recv(fd, buffer, flags, object);
     throw new KernelError('receive', object, errno);
   }
   return got;
@@ -110,44 +117,77 @@ export function setsockopt(fd: number, level: number, name: number, value: numbe
   checked(fns.setsockopt(fd, level, name, buffer, 4), 'setsockopt', object);
 }
 
-/** Waits until `fd` is readable; false when `timeoutMs` passed first (-1: for ever). Blocks the thread. */
-export function pollReadable(fd: number, timeoutMs: number): boolean {
-  const entry = Buffer.alloc(8);
+/** Bytes of one `struct pollfd`: the descriptor (32 bits), what is awaited and what happened (16 bits each). */
+export const POLLFD_LENGTH = 8;
+export const POLLIN = 1;
+
+function pollEntry(fd: number): Buffer {
+  const entry = Buffer.alloc(POLLFD_LENGTH);
   entry.writeInt32LE(fd, 0);
-  entry.writeInt16LE(1, 4);
-  return checked(fns.poll(entry, 1, timeoutMs), 'poll', `fd ${fd}`) > 0;
+  entry.writeInt16LE(POLLIN, 4);
+  return entry;
 }
 
-/** The same wait on libuv's thread pool, so that the event loop goes on. */
+/**
+ * Waits until `fd` is readable; false when `timeoutMs` passed first (-1: for ever). Blocks the thread. A signal
+ * begins the wait anew.
+ */
+export function pollReadable(fd: number, timeoutMs: number): boolean {
+  const entry = pollEntry(fd);
+  for (;;) {
+    const ready = fns.poll(entry, 1, timeoutMs);
+    if (ready >= 0) return ready > 0;
+    if (koffi.errno() !== EINTR) throw new KernelError('poll', `fd ${fd}`, koffi.errno());
+  }
+}
+
+/** The same wait on libuv's thread pool, so that the event loop goes on. A signal may end it early as false. */
 export function pollReadableAsync(fd: number, timeoutMs: number): Promise<boolean> {
-  const entry = Buffer.alloc(8);
-  entry.writeInt32LE(fd, 0);
-  entry.writeInt16LE(1, 4);
+  return pollAsync(pollEntry(fd), 1, timeoutMs).then((ready) => ready > 0);
+}
+
+/**
+ * Waits on the thread pool for `count` descriptors: `entries` is an array of `struct pollfd`, filled in when the
+ * promise resolves with the number that are ready, 0 after the timeout, or -1 (a signal; the errno of a call on
+ * another thread is not to be had). One of the pool's four threads is taken for as long.
+ */
+export function pollAsync(entries: Buffer, count: number, timeoutMs: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    fns.poll.async(entry, 1, timeoutMs, (error: Error | null, result: number) => {
+    fns.poll.async(entries, count, timeoutMs, (error: Error | null, result: number) => {
       if (error) reject(error);
-      else resolve(result > 0);
+      else resolve(result);
     });
   });
 }
 
-/** Runs one blocking netlink exchange's receive on the thread pool. See {@link recv}. */
+/** A descriptor that becomes readable when 8 bytes (a number) are written to it. */
+export function eventfd(): number {
+  return checked(fns.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'eventfd', '');
+}
+
+/**
+ * {@link recv} on the thread pool. A failure there is told as EIO: the errno of a call on another thread is not
+ * to be had.
+ */
 export function recvAsync(fd: number, buffer: Uint8Array, object: string): Promise<number> {
   return new Promise((resolve, reject) => {
     fns.recv.async(fd, buffer, buffer.length, 0, (error: Error | null, result: number | bigint) => {
       if (error) reject(error);
-      else if (Number(result) < 0) reject(new KernelError('receive', object, 5));
+      else if (Number(result) < 0) reject(new KernelError('receive', object, EIO, 'on another thread'));
       else resolve(Number(result));
     });
   });
 }
 
-/** Runs `send` on the thread pool: the kernel works off a netlink request inside it. */
+/**
+ * {@link send} on the thread pool: the kernel works off a netlink request inside it. A failure is told as EIO, as
+ * above. `buffer` must stay as it is until then.
+ */
 export function sendAsync(fd: number, buffer: Uint8Array, object: string): Promise<number> {
   return new Promise((resolve, reject) => {
     fns.send.async(fd, buffer, buffer.length, 0, (error: Error | null, result: number | bigint) => {
       if (error) reject(error);
-      else if (Number(result) < 0) reject(new KernelError('send', object, 5));
+      else if (Number(result) < 0) reject(new KernelError('send', object, EIO, 'on another thread'));
       else resolve(Number(result));
     });
   });

@@ -10,7 +10,8 @@ const OWN = '/proc/thread-self/ns/net';
  * returns to the former namespace afterwards. The process is aborted when it cannot return: a thread left in
  * a foreign namespace would configure the wrong machine.
  *
- * @throws KernelError when the namespace cannot be entered.
+ * @throws KernelError when the namespace cannot be entered; TypeError when `body` is asynchronous: what it did after
+ * its first wait, and what others did meanwhile, would be in the wrong place.
  */
 export function inNamespace<T>(path: string, body: () => T): T {
   const home = libc.open(OWN);
@@ -22,7 +23,9 @@ export function inNamespace<T>(path: string, body: () => T): T {
       libc.close(target);
     }
     try {
-      return body();
+      const result = body();
+      if (result instanceof Promise) throw new TypeError('inNamespace: the body must be synchronous');
+      return result;
     } finally {
       try {
         libc.setns(home, libc.CLONE_NEWNET, 'home');
@@ -67,7 +70,8 @@ export function createNamespace(path: string): void {
 /** Unpins the namespace at `path`; it dies with its last process and socket. Nothing there is no error. */
 export function deleteNamespace(path: string): void {
   try {
-    libc.umount(path, libc.MNT_DETACH);
+    // Several may be stacked there. EINVAL: nothing is mounted there any more.
+    for (;;) libc.umount(path, libc.MNT_DETACH);
   } catch (error) {
     if (!isKernelError(error, 'EINVAL', 'ENOENT')) throw error;
   }

@@ -11,6 +11,8 @@ export type {
   VethOptions,
   VxlanOptions,
 } from './link.ts';
+export type { MonitorAction, MonitorGroup, MonitorOptions, RtnlEvent } from './monitor.ts';
+export { RtnlMonitor } from './monitor.ts';
 export type {
   FdbEntry,
   FdbSpec,

@@ -161,15 +161,15 @@ export class NetlinkSocket {
   }
 
   /**
-   * Reads the datagrams that wait now and gives each message to `each`, whatever its sequence number.
-   * Returns how many messages there were.
+   * Reads the datagrams that wait now, `most` of them at the most, and gives each message to `each`, whatever its
+   * sequence number. Returns how many messages there were.
    *
    * @throws KernelError ENOBUFS when the kernel dropped messages since the last call.
    */
-  receive(each: (message: NetlinkMessage) => void): number {
+  receive(each: (message: NetlinkMessage) => void, most = 1000): number {
     let count = 0;
-    for (;;) {
-      const got = this.#receive(false);
+    for (let datagrams = 0; ; datagrams++) {
+      const got = datagrams < most ? this.#receive(false) : -1;
       if (got < 0) return count;
       for (let at = 0; at + HEADER_LENGTH <= got; ) {
         const length = this.#messageLength(at, got);
