@@ -11,6 +11,8 @@ export interface Program {
   anyOf: readonly string[];
   /** `lab`: the lab cannot run without; `build`: compiles the CNI front; `measure`: for tests and benches. */
   set: 'lab' | 'build' | 'measure';
+  /** The lab does without. */
+  optional?: boolean;
   /** What Flyover does with it. */
   use: string;
   /** Arguments that make it tell its version. */
@@ -30,9 +32,10 @@ export const PROGRAMS: readonly Program[] = [
   { package: 'runc', anyOf: ['runc'], set: 'lab', use: 'starts containers', version: ['--version'] },
   {
     package: 'passt',
-    anyOf: ['pasta', 'slirp4netns'],
+    anyOf: ['pasta'],
     set: 'lab',
-    use: "carries the lab's way out to the real internet",
+    use: "carries the lab's way out to the real internet, for pulling images",
+    optional: true,
     version: ['--version'],
   },
   {
@@ -49,8 +52,6 @@ export const PROGRAMS: readonly Program[] = [
     use: 'captures packets as evidence',
     version: ['--version'],
   },
-  { package: 'socat', anyOf: ['socat'], set: 'lab', use: 'plays clients and servers', version: ['-V'] },
-  { package: 'busybox-static', anyOf: ['busybox'], set: 'lab', use: 'fills the test images' },
   {
     package: 'util-linux',
     anyOf: ['nsenter'],
@@ -66,6 +67,13 @@ export const PROGRAMS: readonly Program[] = [
     anyOf: ['/usr/share/duktape/duktape.c'],
     set: 'build',
     use: 'is the engine of the CNI front',
+  },
+  { package: 'socat', anyOf: ['socat'], set: 'measure', use: 'plays clients and servers', version: ['-V'] },
+  {
+    package: 'busybox-static',
+    anyOf: ['busybox'],
+    set: 'measure',
+    use: 'is a small static program to test with',
   },
   {
     package: 'iperf3',
@@ -160,14 +168,26 @@ export function parseVersion(text: string): string | undefined {
   return /(?<![\w.])v?(\d+\.\d[\w.~+-]*)/.exec(text)?.[1];
 }
 
+const APT_RULE =
+  "Debian's or Ubuntu's packages: the launcher installs from them, and images are built from them";
+
 export function programChecks({ found, apt, front }: Programs): Check[] {
-  return found.map(({ program, path, version }) => {
+  const packages: Check = apt
+    ? { name: 'apt-get', status: 'ok', found: 'there', rule: APT_RULE }
+    : {
+        name: 'apt-get',
+        status: 'warn',
+        found: 'missing',
+        rule: APT_RULE,
+        fix: 'use Debian or Ubuntu, or install what the other checks ask for and bring your own images',
+      };
+  const programs = found.map(({ program, path, version }): Check => {
     const name = program.anyOf[0]!.startsWith('/') ? program.package : program.anyOf[0]!;
     const rule = `${program.anyOf.join(' or ')}: ${program.use}`;
     if (path !== undefined) {
       return { name, status: 'ok', found: version === undefined ? path : `${path} ${version}`, rule };
     }
-    const spare = program.set === 'measure' || (program.set === 'build' && front);
+    const spare = program.optional || program.set === 'measure' || (program.set === 'build' && front);
     const installer = program.set === 'measure' ? 'sudo ./flyover test' : 'sudo ./flyover up';
     return {
       name,
@@ -180,4 +200,5 @@ export function programChecks({ found, apt, front }: Programs): Check[] {
         : `install it with this system's package manager (Debian's package is called ${program.package})`,
     };
   });
+  return [packages, ...programs];
 }
