@@ -139,6 +139,12 @@ export class AddressAllocator {
     return true;
   }
 
+  /** Whether a pod may have this address: it is in the block, and neither network, gateway nor last address. */
+  serves(address: IpAddress): boolean {
+    const offset = address.value - this.block.base;
+    return cidrContains(this.block, address) && offset >= 2n && offset < cidrSize(this.block) - 1n;
+  }
+
   /** Whether the address is given out. */
   isHeld(address: IpAddress): boolean {
     return address.family === this.block.family && this.#held.has(address.value);
@@ -215,9 +221,7 @@ export class AddressAllocator {
   }
 
   #checkCandidate(ip: IpAddress): void {
-    const offset = ip.value - this.block.base;
-    const isHost = offset >= 2n && offset < cidrSize(this.block) - 1n;
-    if (cidrContains(this.block, ip) && isHost) return;
+    if (this.serves(ip)) return;
     throw refuse(
       'out-of-range',
       'address',
