@@ -47,6 +47,9 @@ const table = {
   fib_addrtype: { id: 38, size: 4, order: 'host', symbols: names.addressTypes },
   boolean: { id: 39, size: 1, order: 'host' },
   ifname: { id: 41, size: 16, order: 'bytes' },
+  /** A truth value as wide as a register: what a route lookup stores. */
+  fib_check: { id: 39, size: 4, order: 'host' },
+  zone: { id: 4, size: 2, order: 'host' },
   /** Milliseconds. */
   time: { id: 18, size: 4, order: 'host' },
   /** Numbers of header fields that have no type of their own in nft. */

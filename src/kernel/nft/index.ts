@@ -50,5 +50,6 @@ export {
   type Verdict,
   vmap,
 } from './rule.ts';
+export { type NftOptions, NftSocket } from './socket.ts';
 export * from './spec.ts';
 export { type Operation, type RulePosition, Transaction } from './transaction.ts';

@@ -66,8 +66,8 @@ export interface Nft {
   /** Sets and maps, without the nameless ones of rules. */
   listSets(table: TableRef): SetInfo[];
   listElements(table: TableRef, set: string): ElementInfo[];
-  /** All named counters of a table. `reset` reads and zeroes them in one step. */
-  counters(table: TableRef, options?: { reset?: boolean }): Map<string, CounterValue>;
+  /** All named counters of a table. */
+  counters(table: TableRef): Map<string, CounterValue>;
   close(): void;
   [Symbol.dispose](): void;
 }

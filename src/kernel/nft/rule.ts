@@ -1,6 +1,6 @@
 import type { Scalar } from './datatype.ts';
 import { list, type Value, type Values } from './expression.ts';
-import type { KeyType, MapSpec, SetElement, SetSpec, VerdictText } from './spec.ts';
+import type { MapSpec, SetSpec, VerdictText } from './spec.ts';
 
 export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>=';
 
@@ -110,8 +110,7 @@ export type Statement =
       readonly data?: readonly Value[];
       readonly statements: readonly Statement[];
     }
-  | { readonly kind: 'duplicate'; readonly device: string }
-  | { readonly kind: 'forward'; readonly device: string };
+  | { readonly kind: 'duplicate' | 'forward'; readonly device: number };
 
 export type SettableMeta = 'mark' | 'priority' | 'pkttype' | 'nftrace';
 
@@ -311,27 +310,17 @@ export function updateSet(of: Values, set: string | SetSpec, options: DynamicOpt
   };
 }
 
-/** Sends a copy out of a device (family netdev). */
-export function duplicateTo(device: string): Statement {
+/** Sends a copy out of the device with this interface index (family netdev). */
+export function duplicateTo(device: number): Statement {
   return { kind: 'duplicate', device };
 }
 
-/** Sends the packet out of a device instead of up the stack (family netdev). */
-export function forwardTo(device: string): Statement {
+/** Sends the packet out of the device with this interface index instead of up the stack (family netdev). */
+export function forwardTo(device: number): Statement {
   return { kind: 'forward', device };
-}
-
-/** `jump x` as text or as a statement: always as a verdict. */
-export function verdictOf(value: Verdict | VerdictText): Verdict {
-  if (typeof value === 'object') return value;
-  const [word, chain] = value.split(' ');
-  if ((word === 'jump' || word === 'goto') && chain) return { kind: 'verdict', verdict: word, chain };
-  return { kind: 'verdict', verdict: word as 'accept' };
 }
 
 function setOf(set: string | SetSpec | readonly (Scalar | readonly Scalar[])[]): string | InlineSet {
   if (typeof set === 'string') return set;
   return 'name' in set ? set.name : { elements: set };
 }
-
-export type { KeyType, SetElement };

@@ -1,4 +1,6 @@
+import { dataTypes } from './datatype.ts';
 import { NftInputError } from './input-error.ts';
+import { sizeOf } from './schema.ts';
 import {
   type AddOptions,
   type ChainRef,
@@ -153,7 +155,7 @@ export class Transaction {
     return this.#push({ op: 'addElements', elements, ifExists: options.ifExists ?? 'keep' });
   }
 
-  /** Deletes elements by their keys; data, if given, must be the one that is there. */
+  /** Deletes elements by their keys, whatever their data is. */
   deleteElements(elements: ElementsSpec, options: DeleteOptions = {}): this {
     checkElements(elements);
     if (elements.elements.length === 0) return this;
@@ -214,6 +216,15 @@ function checkSet(set: SetSpec): void {
   const key = typeof set.key === 'string' ? [set.key] : set.key;
   if (key.length < 1 || key.length > 5)
     throw new NftInputError(`key of set ${set.name}`, key, 'must be one to five types');
+  for (const type of key)
+    if (dataTypes[type] === undefined || /^integer/.test(type))
+      throw new NftInputError(
+        `key of set ${set.name}`,
+        type,
+        'must be a type that nft can name; numbers: mark',
+      );
+  if (sizeOf(key) > 64)
+    throw new NftInputError(`key of set ${set.name}`, key, 'must not need more than 64 bytes');
 }
 
 function checkElements(spec: ElementsSpec): void {
