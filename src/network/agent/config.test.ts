@@ -64,8 +64,8 @@ describe('parseConfig', () => {
       "nodeBlocks[0] '10.9.0.0/24' is not inside a pod CIDR (10.244.0.0/16); take it from podCIDRs, or add its range there",
     ],
     [
-      { nodeBlocks: ['10.244.0.0/31'] },
-      "nodeBlocks[0] '10.244.0.0/31' has no address for a pod; use a /30 or wider",
+      { nodeBlocks: ['10.244.0.0/30'] },
+      "nodeBlocks[0] '10.244.0.0/30' has fewer than eight addresses; use a /29 or wider",
     ],
     [
       { nodeBlocks: ['10.244.0.0/24', '10.244.1.0/24'] },

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { FEWEST_PODS, MOST_PODS } from '../../address/address-allocator.ts';
 import { type Cidr, cidrContains, compareCidrs, formatCidr, parseCidr } from '../../address/cidr.ts';
 import { isAddressError } from '../../address/error.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../../address/ip.ts';
@@ -10,7 +11,7 @@ import { ConfigError, type ConfigProblem, problemsOf } from './config-error.ts';
 export interface NodeConfig extends NodeNetwork {
   /** Seconds that a released address rests before it is given again, 0..86400. */
   readonly cooldownSeconds: number;
-  /** The most pods with an address at one time, 1..250. */
+  /** The most pods with an address at one time, 10..250 (AKS's rule). */
   readonly maxPods: number;
   /** The runtime's CRI socket, asked for live sandboxes when the agent reconciles. */
   readonly cri?: string;
@@ -33,7 +34,7 @@ const schema = z.strictObject({
   mtu: z.int().min(0).max(65535).default(0),
   trackPodTraffic: z.boolean().default(false),
   cooldownSeconds: z.int().min(0).max(86_400).default(30),
-  maxPods: z.int().min(1).max(250).default(250),
+  maxPods: z.int().min(FEWEST_PODS).max(MOST_PODS).default(MOST_PODS),
   peers: z
     .array(z.strictObject({ name, addresses, blocks: cidrs.min(1) }))
     .max(5000)
@@ -169,9 +170,9 @@ class Checks {
       );
     }
     for (const [block, field] of blocks) {
-      const smallest = block.family === 4 ? 30 : 126;
+      const smallest = block.family === 4 ? 29 : 125;
       if (block.prefixLength > smallest) {
-        this.#add(field, formatCidr(block), 'has no address for a pod', `use a /${smallest} or wider`);
+        this.#add(field, formatCidr(block), 'has fewer than eight addresses', `use a /${smallest} or wider`);
       }
       this.#inPods(block, field, pods);
       if (!own.some(([address]) => address.family === block.family)) {

@@ -14,6 +14,8 @@ export const POD_GATEWAY = '169.254.1.1';
 export const POD_GATEWAY6 = 'fe80::1234:5678:9abc';
 /** Marks the routes that belong to us (`rtm_protocol`), so that stale ones are recognised after a crash. */
 export const ROUTE_PROTOCOL = 70;
+/** Marks host ends as ours from the moment they exist (`IFLA_GROUP`, the letters `FLYP`): other plugins say `azv` too. */
+export const POD_LINK_GROUP = 0x46_4c_59_50;
 /** The tunnel device of the `vxlan` and `auto` routing modes. */
 export const VXLAN_DEVICE = 'flyover.vxlan';
 

@@ -1,0 +1,151 @@
+import { parseCidr } from '../../address/cidr.ts';
+import { isKernelError } from '../../kernel/errno.ts';
+import { Rtnl } from '../../kernel/netlink/rtnl.ts';
+import { type CounterValue, type Nft, Transaction } from '../../kernel/nft/index.ts';
+import type { NodeNetwork } from './model.ts';
+import { type Attachment, attachmentKey, attachmentOfAlias, POD_LINK_GROUP } from './names.ts';
+import { type PodLink, PodLinks } from './pod-link.ts';
+import { checkPodLink } from './pod-link-check.ts';
+import { planRouting } from './routing.ts';
+import { enableForwarding, removeRouting, syncRouting } from './routing-sync.ts';
+import { type PodSource, TABLE, TRACKED, tableModel } from './table.ts';
+import { syncTable, type TableFindings } from './table-sync.ts';
+import { findUplink } from './uplink.ts';
+
+/** A host end found on the node. */
+export interface FoundLink {
+  readonly name: string;
+  readonly mtu: number;
+  /** Undefined when it has no alias of ours: then it was never finished. */
+  readonly attachment?: Attachment;
+  /** Where the node's routes over it lead. */
+  readonly addresses: readonly string[];
+}
+
+/** What {@link Dataplane.apply} found and did. */
+export interface Applied {
+  readonly table: TableFindings;
+  readonly routing: readonly string[];
+  /** Why pods cannot be served now, one sentence each; empty when they can. */
+  readonly problems: readonly string[];
+  /** What is not as wished but stops nobody. */
+  readonly warnings: readonly string[];
+}
+
+/** The kernel side of one node: its table, its routes, its pods' links. */
+export class Dataplane {
+  readonly #rtnl: Rtnl;
+  readonly #nft: Nft;
+  readonly #links: PodLinks;
+  #podMtu: number | undefined;
+
+  /** @param rtnl bound to the node's namespace, as `nft` is; both are closed with this object */
+  constructor(rtnl: Rtnl, nft: Nft) {
+    this.#rtnl = rtnl;
+    this.#nft = nft;
+    this.#links = new PodLinks(rtnl, nft);
+  }
+
+  get links(): PodLinks {
+    return this.#links;
+  }
+
+  /** Bytes, for pods that start now; undefined until {@link apply} found the node's NIC. */
+  get podMtu(): number | undefined {
+    return this.#podMtu;
+  }
+
+  /**
+   * Brings table, forwarding, routes and tunnel to the configuration. The table comes first and always, so that
+   * nothing is ever forwarded unchecked.
+   *
+   * @param pods everything that may send, in the node's table
+   */
+  apply(network: NodeNetwork, pods: readonly PodSource[]): Applied {
+    const table = syncTable(this.#nft, tableModel(network, pods));
+    const uplink = findUplink(this.#rtnl, network.nodeAddresses);
+    if (!uplink) {
+      this.#podMtu = undefined;
+      const problem = `nodeAddresses[0] '${network.nodeAddresses[0]}' is on no interface of this node; give it to one, or correct node.json`;
+      return { table, routing: [], problems: [problem], warnings: [] };
+    }
+    const families = new Set(network.nodeBlocks.map((block) => parseCidr(block).family));
+    enableForwarding(this.#rtnl.netns, families, uplink.name);
+    const plan = planRouting(network, uplink);
+    const routing = syncRouting(this.#rtnl, plan);
+    this.#podMtu = plan.podMtu;
+    const warnings = plan.unreachable.map(({ peer, why }) => `no way to the pods of node ${peer}: ${why}`);
+    return { table, routing, problems: [], warnings };
+  }
+
+  /** See {@link checkPodLink}. */
+  check(link: PodLink): string[] {
+    return checkPodLink(link, this.#rtnl, this.#nft);
+  }
+
+  /** The MTU of a host end, or undefined when there is none of that name. */
+  linkMtu(name: string): number | undefined {
+    return this.#rtnl.link(name)?.mtu;
+  }
+
+  /** All host ends on the node. */
+  foundLinks(): FoundLink[] {
+    const addresses = new Map<number, string[]>();
+    const links = this.#rtnl.links({ kind: 'veth', group: POD_LINK_GROUP });
+    if (links.length === 0) return [];
+    for (const { dst, linkIndex, via } of this.#rtnl.routes()) {
+      const [address = '', length] = dst.split('/');
+      if (linkIndex === undefined || via !== undefined || (length !== '32' && length !== '128')) continue;
+      const list = addresses.get(linkIndex);
+      if (list) list.push(address);
+      else addresses.set(linkIndex, [address]);
+    }
+    return links.map(({ name, index, mtu, alias }) => {
+      const attachment = attachmentOfAlias(alias);
+      const found = { name, mtu, addresses: addresses.get(index) ?? [] };
+      return attachment ? { ...found, attachment } : found;
+    });
+  }
+
+  /** Addresses in conntrack although pod traffic is not (see `tracked_pods`). */
+  trackedAddresses(): Set<string> {
+    const read = (set: string): string[] => {
+      try {
+        return this.#nft.listElements(TABLE, set).map(({ key }) => String(key));
+      } catch (error) {
+        if (isKernelError(error, 'ENOENT')) return [];
+        throw error;
+      }
+    };
+    return new Set(([4, 6] as const).flatMap((family) => read(TRACKED[family].name)));
+  }
+
+  /** The table's named counters; they live as long as the table, over restarts of the agent. */
+  counters(): Map<string, CounterValue> {
+    return this.#nft.counters(TABLE);
+  }
+
+  /** Takes table, routes and tunnel away: for uninstall, when no pod is left. */
+  remove(): void {
+    this.#nft.commit(new Transaction().deleteTable(TABLE, { ifMissing: 'ignore' }));
+    removeRouting(this.#rtnl);
+  }
+
+  close(): void {
+    this.#rtnl.close();
+    this.#nft.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** The attachments that have a link on this node, as `<containerId>/<ifName>`; what uninstall asks. */
+export function attachedPods(): string[] {
+  using rtnl = Rtnl.open();
+  return rtnl.links({ kind: 'veth', group: POD_LINK_GROUP }).map(({ name, alias }) => {
+    const attachment = attachmentOfAlias(alias);
+    return attachment ? attachmentKey(attachment) : name;
+  });
+}
