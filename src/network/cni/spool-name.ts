@@ -3,8 +3,8 @@ import type { CniAttachment } from './types.ts';
 
 // Lowered to ES5 for the plugin's front as well: see front/README.md for the style this needs.
 
-/** At most so many DELs wait in a spool; the front refuses a further one with code 11. */
-export const MAX_SPOOLED = 10000;
+/** At most so many DELs wait in a spool, four times the pods of a full node; a further one is refused with code 11. */
+export const MAX_SPOOLED = 1000;
 /** Bytes of one file in the spool; a larger configuration is cut down to what a DEL needs. */
 export const MAX_SPOOLED_BYTES = 65536;
 export const SPOOL_SUFFIX = '.json';
