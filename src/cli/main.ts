@@ -9,6 +9,7 @@ import { nodeCommand } from './commands/node.ts';
 import { statusCommand } from './commands/status.ts';
 import { upCommand } from './commands/up.ts';
 import { vnetCommand } from './commands/vnet.ts';
+import { demoCommand } from './demo/command.ts';
 import { doctorCommand } from './doctor/index.ts';
 import { EXIT } from './exit.ts';
 
@@ -21,6 +22,7 @@ const program = new Command('flyover')
   .exitOverride();
 
 for (const make of [
+  demoCommand,
   upCommand,
   downCommand,
   statusCommand,

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { install } from '../../network/agent/install.ts';
 import type { Cluster, Machine as MachineProperties } from '../azure/types.ts';
-import { ensureImage, pauseImage } from '../images/index.ts';
+import { ensureImage, importImage, PAUSE } from '../images/index.ts';
+import { CriClient } from '../kubelet/cri.ts';
 import {
+  criSocket,
   findService,
   insideMachine,
   type Machine,
@@ -60,15 +62,15 @@ export async function startNode(build: NodeBuild): Promise<RunningNode> {
   mkdirSync(inside('/etc/flyover'), { recursive: true });
   writeFileSync(inside('/etc/flyover/node.json'), `${JSON.stringify(nodeJson(build), null, 2)}\n`);
 
-  const pause = await pauseImage(LAB_CACHE);
-  const containerdSpec = await prepareContainerd(machine, { pauseImage: pause.reference });
+  const pause = await ensureImage(PAUSE, join(LAB_CACHE, 'images'));
+  const containerdSpec = await prepareContainerd(machine, { pauseImage: pause.name });
   const agentSpec: ServiceSpec = {
     name: 'agent',
     argv: [build.programs.node, join(build.programs.dist, 'agent.js')],
   };
   const services = await Promise.all([running(machine, containerdSpec), running(machine, agentSpec)]);
   await Promise.all([
-    waitForContainerd(machine, { timeoutMs: PATIENCE_MS }).then(() => ensureImage(machine, pause)),
+    waitForContainerd(machine, { timeoutMs: PATIENCE_MS }).then(() => provide(machine, pause)),
     waitForAgent(inside('/run/flyover/metrics.sock')),
   ]);
   install({
@@ -81,6 +83,12 @@ export async function startNode(build: NodeBuild): Promise<RunningNode> {
 
 async function running(machine: Machine, spec: ServiceSpec): Promise<Service> {
   return findService(machine, spec.name) ?? (await startService(machine, spec));
+}
+
+/** Hands an image to the node's containerd unless it has it. */
+async function provide(machine: Machine, image: Awaited<ReturnType<typeof ensureImage>>): Promise<void> {
+  using cri = new CriClient(criSocket(machine));
+  if (!(await cri.imageStatus(image.name))) await importImage(criSocket(machine), image);
 }
 
 function nodeJson(build: NodeBuild): Record<string, unknown> {
