@@ -7,16 +7,12 @@ import {
   IFLA_GROUP,
   IFLA_IFNAME,
   type LinkChange,
-  linkHeader,
   RTM_DELLINK,
   type VethEnd,
   type VethOptions,
   type VxlanOptions,
-  writeBridge,
-  writeSetLink,
-  writeVeth,
-  writeVxlan,
 } from './link.ts';
+import { linkHeader, writeBridge, writeSetLink, writeVeth, writeVxlan } from './link-write.ts';
 import type { Exchange } from './message.ts';
 import {
   type FdbSpec,

@@ -1,6 +1,6 @@
 import { KernelError } from '../errno.ts';
 import { MessageWriter } from './attributes.ts';
-import { writeSetLink } from './link.ts';
+import { writeSetLink } from './link-write.ts';
 import type { MessageError } from './message.ts';
 import { type LinkRef, writeDeleteGroup, writeDeleteLink } from './operations.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from './socket.ts';

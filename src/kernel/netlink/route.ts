@@ -175,9 +175,7 @@ function writeGateway(writer: MessageWriter, via: Uint8Array, family: Family): v
     return;
   }
   const start = writer.openNest(RTA_VIA, true);
-  writer.u16(familyCode(viaFamily));
-  for (const byte of via) writer.u8(byte);
-  writer.closeNest(start);
+  writer.u16(familyCode(viaFamily)).raw(via).closeNest(start);
 }
 
 /** `struct rtnexthop` has a length like an attribute's, and attributes inside. */

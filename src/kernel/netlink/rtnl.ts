@@ -9,13 +9,12 @@ import {
   IFLA_IFNAME,
   type Link,
   type LinkStats,
-  linkHeader,
   RTEXT_FILTER_SKIP_STATS,
   RTM_GETLINK,
   readLink,
   readLinkStats,
-  writeGetStats,
 } from './link.ts';
+import { linkHeader, writeGetStats } from './link-write.ts';
 import { type Exchange, kernelError, type NetlinkMessage } from './message.ts';
 import {
   type FdbEntry,

@@ -1,5 +1,18 @@
 import { HEADER_LENGTH, MAX_ATTRIBUTE, NLA_F_NESTED, NLM_F_REQUEST, TYPE_MASK } from './constants.ts';
 
+function unsigned(value: number, max: number): number {
+  if (!Number.isInteger(value) || value < 0 || value > max)
+    throw new RangeError(`netlink: ${value} is not a whole number from 0 to ${max}`);
+  return value;
+}
+
+/** 32 bits, given as a signed or as an unsigned number. */
+function word(value: number): number {
+  if (value >>> 0 !== value && (value | 0) !== value)
+    throw new RangeError(`netlink: ${value} is not a whole number of 32 bits`);
+  return value;
+}
+
 /**
  * Packs netlink messages one behind the other. `begin` starts a message (and ends the one before); then come
  * the fixed header's fields in order (`u8`, `u16`, `u32`, `zero`) and the attributes. Everything is padded to 4
@@ -84,26 +97,32 @@ export class MessageWriter {
 
   u8(value: number): this {
     const at = this.#take(1);
-    this.#view.setUint8(at, value);
+    this.#view.setUint8(at, unsigned(value, 0xff));
     return this;
   }
 
   u16(value: number): this {
     const at = this.#take(2);
-    this.#view.setUint16(at, value, true);
+    this.#view.setUint16(at, unsigned(value, 0xffff), true);
     return this;
   }
 
   u32(value: number): this {
     const at = this.#take(4);
-    this.#view.setUint32(at, value, true);
+    this.#view.setUint32(at, word(value), true);
     return this;
   }
 
   /** A 16-bit field in network order. */
   be16(value: number): this {
     const at = this.#take(2);
-    this.#view.setUint16(at, value, false);
+    this.#view.setUint16(at, unsigned(value, 0xffff), false);
+    return this;
+  }
+
+  raw(bytes: Uint8Array): this {
+    const at = this.#take(bytes.length);
+    this.#bytes.set(bytes, at);
     return this;
   }
 
@@ -117,25 +136,25 @@ export class MessageWriter {
 
   attrU8(type: number, value: number): this {
     const at = this.#attribute(type, 1);
-    this.#view.setUint8(at, value);
+    this.#view.setUint8(at, unsigned(value, 0xff));
     return this;
   }
 
   attrU16(type: number, value: number): this {
     const at = this.#attribute(type, 2);
-    this.#view.setUint16(at, value, true);
+    this.#view.setUint16(at, unsigned(value, 0xffff), true);
     return this;
   }
 
   attrU32(type: number, value: number): this {
     const at = this.#attribute(type, 4);
-    this.#view.setUint32(at, value, true);
+    this.#view.setUint32(at, word(value), true);
     return this;
   }
 
   attrS32(type: number, value: number): this {
     const at = this.#attribute(type, 4);
-    this.#view.setInt32(at, value, true);
+    this.#view.setInt32(at, word(value), true);
     return this;
   }
 
@@ -148,14 +167,14 @@ export class MessageWriter {
   /** 16 bits in network order. */
   attrBe16(type: number, value: number): this {
     const at = this.#attribute(type, 2);
-    this.#view.setUint16(at, value, false);
+    this.#view.setUint16(at, unsigned(value, 0xffff), false);
     return this;
   }
 
   /** 32 bits in network order. */
   attrBe32(type: number, value: number): this {
     const at = this.#attribute(type, 4);
-    this.#view.setUint32(at, value, false);
+    this.#view.setUint32(at, word(value), false);
     return this;
   }
 
