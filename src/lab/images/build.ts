@@ -11,7 +11,7 @@ import { writeLayer } from './layer.ts';
 import { normalizedName } from './name.ts';
 import { type BuiltImage, blobPath, writeImage } from './oci.ts';
 import { addSkeleton, type LayerRecipe, type Recipe, UNWANTED_APPLETS } from './recipe.ts';
-import { addLink, addParents, resolveEntry, type Tree } from './tree.ts';
+import { addLink, addParents, isSame, resolveEntry, type Tree } from './tree.ts';
 
 /** To be raised when this code makes other images from the same recipe. */
 const FORMAT = 1;
@@ -125,8 +125,8 @@ async function build(recipe: Recipe, folder: string, hostFiles: ReadonlyMap<stri
       addLibraries(tree, below, pool, index);
       if (layer.applets) await addApplets(tree, scratch);
       addParents(tree);
-      // A folder of a lower layer need not be said again, and a file that is there already is not replaced.
-      for (const path of tree.keys()) if (below.has(path)) tree.delete(path);
+      // What a lower layer has just so need not be said again.
+      for (const [path, entry] of tree) if (isSame(below.get(path), entry)) tree.delete(path);
       for (const [path, entry] of tree) below.set(path, entry);
       layers.push(await writeLayer(tree));
     }
@@ -149,6 +149,7 @@ async function layerTree(
     if (!paths) throw new ImageError('build', name, 'apt did not name its file');
     for (const path of paths) tree.set(path, pool.get(path)!);
   }
+  for (const [path, target] of Object.entries(layer.links ?? {})) addLink(tree, path, target);
   for (const [source, target] of Object.entries(layer.hostFiles ?? {})) {
     const data = hostFiles.get(source)!;
     if (elfNeeds(data)?.interpreter) {

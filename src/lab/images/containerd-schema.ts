@@ -27,6 +27,7 @@ export const CONTENT_SCHEMA = {
 export const CONTENT_SERVICES = {
   Content: { Write: ['WriteContentRequest', 'WriteContentResponse', 'stream'] },
 } as const satisfies Services;
+export const STAT = 0;
 export const WRITE = 1;
 export const COMMIT = 2;
 

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { linkSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { type Client, type ServiceError, status } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { GrpcError, metadataOf, openClient, statusName, unary } from '../kubelet/grpc-client.ts';
-import { defineServices } from '../kubelet/grpc-schema.ts';
+import { defineServices, type Reply } from '../kubelet/grpc-schema.ts';
 import {
   COMMIT,
   CONTENT_PACKAGE,
@@ -15,6 +16,7 @@ import {
   LEASES_PACKAGE,
   LEASES_SCHEMA,
   LEASES_SERVICES,
+  STAT,
   WRITE,
 } from './containerd-schema.ts';
 import { type BuiltImage, blobPath, type Descriptor } from './oci.ts';
@@ -51,11 +53,26 @@ function references(image: BuiltImage): Record<string, string> {
   return labels;
 }
 
-/** Writes one blob; one that containerd has already is no error. */
+/**
+ * Links a blob into containerd's content store, so that its bytes need neither be sent nor stored again. Only a
+ * help: over a file system's border, or before containerd has made its folders, the bytes are sent.
+ */
+function seed(contentStore: string, image: BuiltImage, digest: string): void {
+  try {
+    linkSync(blobPath(image.layout, digest), blobPath(contentStore, digest));
+  } catch {
+    // Sent instead.
+  }
+}
+
+/**
+ * Writes one blob. containerd answers each message; the first answer says how much it has already: nothing, a part
+ * from an import that broke off, or all of it. A blob that it knows already is no error.
+ */
 async function writeBlob(
   client: Client,
+  path: string,
   blob: Descriptor,
-  file: FileHandle,
   labels: Record<string, string>,
   headers: Record<string, string>,
 ): Promise<void> {
@@ -67,32 +84,35 @@ async function writeBlob(
     metadataOf(headers),
     { deadline: Date.now() + CALL_TIMEOUT },
   );
-  const ended = new Promise<void>((resolve, reject) => {
-    call.on('error', (error: ServiceError) => {
-      if (error.code === status.ALREADY_EXISTS) resolve();
-      else reject(new GrpcError('Write', blob.digest, statusName(error.code), error.details, error));
-    });
-    call.on('end', resolve);
-    call.on('data', () => undefined);
-  });
-  let over = false;
-  const settled = ended.finally(() => {
-    over = true;
-  });
-  settled.catch(() => undefined);
-  const common = { ref: `flyover-${blob.digest}`, total: blob.size, expected: blob.digest };
-  for (let offset = 0; offset < blob.size && !over; ) {
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(CHUNK), 0, CHUNK, offset);
-    if (bytesRead === 0) break;
-    const message = { ...common, action: WRITE, offset, data: buffer.subarray(0, bytesRead) };
-    offset += bytesRead;
-    if (!call.write(message)) {
-      await Promise.race([new Promise((resolve) => call.once('drain', resolve)), ended]);
+  const replies = call[Symbol.asyncIterator]() as AsyncIterator<
+    Reply<typeof CONTENT_SCHEMA, 'WriteContentResponse'>
+  >;
+  const ask = async (message: object): Promise<number> => {
+    call.write({ ref: `flyover-${blob.digest}`, total: blob.size, expected: blob.digest, ...message });
+    const reply = await replies.next();
+    if (reply.done) throw new GrpcError('Write', blob.digest, 'ABORTED', 'containerd closed the stream');
+    return Number(reply.value.offset);
+  };
+  const file = await open(path);
+  try {
+    let offset = await ask({ action: STAT });
+    while (offset < blob.size) {
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(CHUNK), 0, CHUNK, offset);
+      if (bytesRead === 0) throw new GrpcError('Write', blob.digest, 'DATA_LOSS', `${path} is cut short`);
+      offset = await ask({ action: WRITE, offset, data: buffer.subarray(0, bytesRead) });
     }
+    await ask({ action: COMMIT, offset, labels });
+    call.end();
+  } catch (error) {
+    call.cancel();
+    const { code, details } = error as ServiceError;
+    if (code === status.ALREADY_EXISTS) return;
+    if (error instanceof GrpcError) throw error;
+    throw new GrpcError('Write', blob.digest, statusName(code), details, error);
+  } finally {
+    call.on('error', () => undefined);
+    await file.close();
   }
-  if (!over) call.write({ ...common, action: COMMIT, offset: blob.size, labels });
-  call.end();
-  await ended;
 }
 
 /**
@@ -100,9 +120,15 @@ async function writeBlob(
  * is unpacked when its first container is made. Handing it over again changes nothing.
  *
  * @param socketPath - containerd's socket, `criSocket(machine)`
+ * @param options - `contentStore`: the folder of containerd's content store as this process reaches it,
+ *   `contentStore(machine)`; blobs are then linked into it instead of copied where the file system allows
  * @throws GrpcError naming the blob or the image.
  */
-export async function importImage(socketPath: string, image: BuiltImage): Promise<void> {
+export async function importImage(
+  socketPath: string,
+  image: BuiltImage,
+  { contentStore }: { contentStore?: string } = {},
+): Promise<void> {
   const client = openClient(socketPath);
   const { images, leases } = allMethods();
   const lease = `flyover-${randomUUID()}`;
@@ -115,12 +141,9 @@ export async function importImage(socketPath: string, image: BuiltImage): Promis
     await unary(client, 'CreateLease', leases.Create!, { id: lease, labels }, image.name, options);
     const leased = { ...headers, 'containerd-lease': lease };
     for (const blob of [...image.layers, image.config, image.manifest]) {
-      const file = await open(blobPath(image.layout, blob.digest));
-      try {
-        await writeBlob(client, blob, file, blob === image.manifest ? references(image) : {}, leased);
-      } finally {
-        await file.close();
-      }
+      if (contentStore !== undefined) seed(contentStore, image, blob.digest);
+      const labels = blob === image.manifest ? references(image) : {};
+      await writeBlob(client, blobPath(image.layout, blob.digest), blob, labels, leased);
     }
     const record = {
       name: image.name,

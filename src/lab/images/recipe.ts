@@ -8,6 +8,8 @@ export interface LayerRecipe {
   readonly hostFiles?: Readonly<Record<string, string>>;
   /** Lay out Debian's merged /usr, accounts and the folders that programs expect. */
   readonly skeleton?: boolean;
+  /** Links that Debian's alternatives would set up: target by path. */
+  readonly links?: Readonly<Record<string, string>>;
   /** Commands of busybox under their own names, where no package brings its own. */
   readonly applets?: boolean;
 }
@@ -46,7 +48,19 @@ export const TOOLBOX: Recipe = {
   layers: [
     BASE_LAYER,
     {
-      packages: ['curl', 'iperf3', 'iproute2', 'iputils-ping', 'netcat-openbsd', 'socat', 'tcpdump'],
+      // Debian's curl looks up the container's own name when it starts (libldap does): without myhostname that takes
+      // five seconds wherever no DNS answers.
+      packages: [
+        'curl',
+        'iperf3',
+        'iproute2',
+        'iputils-ping',
+        'libnss-myhostname',
+        'netcat-openbsd',
+        'socat',
+        'tcpdump',
+      ],
+      links: { 'usr/bin/nc': 'nc.openbsd' },
     },
   ],
   defaults: {
@@ -56,11 +70,17 @@ export const TOOLBOX: Recipe = {
 };
 
 /**
- * Applets that stay out: `wget -T` crashes in the static build and curl is there; the rest would end or take over
- * the container instead of doing what their names promise.
+ * Applets that stay out: `wget -T` crashes in the static build and curl is there; the network tools have better
+ * packages; the rest would end or take over the container instead of doing what their names promise.
  */
 export const UNWANTED_APPLETS: ReadonlySet<string> = new Set([
   'wget',
+  'ip',
+  'nc',
+  'ping',
+  'ping6',
+  'ss',
+  'tc',
   'init',
   'linuxrc',
   'halt',
@@ -103,5 +123,5 @@ export function addSkeleton(tree: Tree): void {
     'root:x:0:0:root:/root:/bin/sh\ntcpdump:x:72:72::/:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n',
   );
   addFile(tree, 'etc/group', 'root:x:0:\ntcpdump:x:72:\nnogroup:x:65534:\n');
-  addFile(tree, 'etc/nsswitch.conf', 'passwd: files\ngroup: files\nhosts: files dns\n');
+  addFile(tree, 'etc/nsswitch.conf', 'passwd: files\ngroup: files\nhosts: files myhostname dns\n');
 }

@@ -14,6 +14,12 @@ export interface Entry {
 /** Files of an image by path. */
 export type Tree = Map<string, Entry>;
 
+/** Whether two entries would look alike in a layer. */
+export function isSame(a: Entry | undefined, b: Entry): boolean {
+  if (!a || a.type !== b.type || a.mode !== b.mode || a.target !== b.target) return false;
+  return a.data === b.data || (a.data !== undefined && b.data !== undefined && a.data.equals(b.data));
+}
+
 /** What a container never looks at. */
 const USELESS =
   /^usr\/share\/(doc|doc-base|man|info|locale|lintian|bug|bash-completion|zsh|gcc|menu|applications|pixmaps)(\/|$)|\/gconv(\/|$)|^(etc|var\/lib|usr\/share)\/(apparmor\.d|init\.d|default|systemd|dbus-1)(\/|$)|^(usr\/)?lib\/systemd(\/|$)/;

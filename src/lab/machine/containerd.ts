@@ -49,6 +49,11 @@ export function criSocket(machine: Machine): string {
   return insideMachine(machine, '/run/containerd/containerd.sock');
 }
 
+/** The folder of the machine's content store, on the host: where images' blobs may be linked into. */
+export function contentStore(machine: Machine): string {
+  return join(machine.stateDir, 'var/lib/containerd/io.containerd.content.v1.content');
+}
+
 /**
  * Writes the machine's containerd configuration, offers Debian's reference plugins in its plugin folder, and says
  * how containerd is started. Called again it writes the same again: safe under a running containerd.

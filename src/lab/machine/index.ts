@@ -1,4 +1,4 @@
-export { criSocket, prepareContainerd, waitForContainerd } from './containerd.ts';
+export { contentStore, criSocket, prepareContainerd, waitForContainerd } from './containerd.ts';
 export { MachineError } from './error.ts';
 export { enterArgv, execInMachine, MACHINE_GONE } from './exec.ts';
 export { identify, isAlive, signal } from './identity.ts';
