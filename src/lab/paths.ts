@@ -10,7 +10,7 @@ export const LAB_CACHE = '/var/cache/flyover-lab';
 /** The supervisor's HTTP socket, mode 0600. */
 export const SUPERVISOR_SOCKET = join(LAB_RUN, 'supervisor.sock');
 
-/** The file that pins a network namespace of the lab. */
+/** The file that pins a network namespace of the lab; the empty name is the machine's own. */
 export function namespacePath(name: string): string {
-  return join(LAB_RUN, 'netns', name);
+  return name === '' ? '/proc/self/ns/net' : join(LAB_RUN, 'netns', name);
 }

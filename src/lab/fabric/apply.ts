@@ -8,7 +8,6 @@ import {
   setNetSysctl,
 } from '../../kernel/netns.ts';
 import { applyFilter } from './filter.ts';
-import { MACHINE } from './names.ts';
 import type { Cable, FabricPlan, NamespacePlan } from './plan.ts';
 
 /** `proto static`: what tells the fabric's routes from those of others, such as the uplink's. */
@@ -20,7 +19,7 @@ const FOREIGN_LINKS = new Set(['lo', 'uplink']);
 export interface FabricLocation {
   /** The folder that namespaces are pinned in. */
   folder: string;
-  /** The file that pins a namespace. */
+  /** The file behind a namespace; for `MACHINE` the machine's own. */
   pathOf(name: string): string;
 }
 
@@ -36,7 +35,7 @@ export function applyPlan(plan: FabricPlan, at: FabricLocation): void {
   const socketIn = (name: string): Rtnl => {
     let socket = sockets.get(name);
     if (!socket) {
-      socket = name === MACHINE ? Rtnl.open() : Rtnl.open({ netns: at.pathOf(name) });
+      socket = Rtnl.open({ netns: at.pathOf(name) });
       sockets.set(name, socket);
     }
     return socket;
@@ -97,7 +96,8 @@ function pinned(at: FabricLocation): string[] {
 }
 
 function removeStrays(plan: FabricPlan, at: FabricLocation): void {
-  for (const name of pinned(at)) if (!plan.namespaces.has(name)) deleteNamespace(at.pathOf(name));
+  const wanted = new Set([...plan.namespaces.keys()].map((name) => at.pathOf(name)));
+  for (const name of pinned(at)) if (!wanted.has(at.pathOf(name))) deleteNamespace(at.pathOf(name));
 }
 
 function linksByNamespace(cables: Cable[]): Map<string, Set<string>> {
@@ -141,9 +141,7 @@ function connect(cables: Cable[], socketIn: (name: string) => Rtnl, at: FabricLo
         mac: b.mac,
         mtu,
         // Without a namespace the peer is made where this socket lives.
-        ...(b.namespace === a.namespace
-          ? {}
-          : { netns: b.namespace === MACHINE ? '/proc/self/ns/net' : at.pathOf(b.namespace) }),
+        ...(b.namespace === a.namespace ? {} : { netns: at.pathOf(b.namespace) }),
       },
     });
     socketIn(b.namespace).setLink(b.name, { alias });
