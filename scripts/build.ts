@@ -81,7 +81,10 @@ function assets(): string[] {
 function front(): string[] {
   const script = join(root, 'scripts/build-front.ts');
   if (!existsSync(script)) return [];
-  const { status } = spawnSync(process.execPath, [script], { stdio: ['ignore', 2, 2] });
+  const { status } = spawnSync(process.execPath, [script, join(dist, 'cni')], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
   if (status === 0) return ['cni/flyover'];
   if (process.env.FLYOVER_FRONT === 'required') throw new Error('the CNI front could not be built');
   console.error('flyover: the CNI front was not built; it is not needed for this command');
