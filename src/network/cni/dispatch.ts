@@ -43,9 +43,11 @@ export interface CniHandlers {
 }
 
 export interface Dispatcher {
-  /** Runs replays from now on; resolves after the first. */
+  /** Replays what is in the spool, and from then on what comes into it. Resolves after the first. */
   start(): Promise<void>;
+  /** Replays no more by itself. */
   stop(): void;
+  /** The number of DELs done; what failed stays in the spool and is reported. */
   replay(): Promise<number>;
   /** Answers one frame; never rejects. */
   dispatch(frame: string, gone: AbortSignal): Promise<CniAnswer>;

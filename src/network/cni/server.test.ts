@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,6 @@ import {
   type CniServerOptions,
   createCniServer,
 } from './server.ts';
-import { spoolName } from './spool-name.ts';
 import type { CniCommand, CniResult } from './types.ts';
 
 let home: string;
@@ -317,78 +316,6 @@ describe('order', () => {
     await first;
     await ask('CHECK', { prevResult: {} }); // in turn behind the ADD
     expect(calls.map((call) => call.command)).toEqual(['STATUS', 'CHECK']);
-  });
-});
-
-describe('DELs left behind', () => {
-  const spool = () => join(home, 'pending-del');
-  function leave(containerId: string): void {
-    mkdirSync(spool(), { recursive: true });
-    writeFileSync(join(spool(), spoolName({ containerId, ifName: 'eth0' })), request('DEL', {}, containerId));
-  }
-
-  test('are done before the server is ready', async () => {
-    leave('a');
-    leave('b');
-    await serve({}, { spool: spool() });
-    expect(calls.map((call) => `${call.command} ${call.containerId} ${call.replayed}`).sort()).toEqual([
-      'DEL a true',
-      'DEL b true',
-    ]);
-    expect(readdirSync(spool())).toEqual([]);
-  });
-
-  test('stay when they fail, and the rest is done', async () => {
-    leave('a');
-    leave('b');
-    const reported: string[] = [];
-    let broken = true;
-    const del = (call: CniCall) => {
-      if (broken && call.containerId === 'a') throw new Error('busy');
-    };
-    const server = await serve(
-      { del },
-      { spool: spool(), onError: (error, where) => reported.push(`${where}: ${error}`) },
-    );
-    expect(readdirSync(spool())).toEqual([spoolName({ containerId: 'a', ifName: 'eth0' })]);
-    expect(reported).toEqual(['replay of DEL a/eth0: Error: busy']);
-    broken = false;
-    expect(await server.replay()).toBe(1);
-    expect(readdirSync(spool())).toEqual([]);
-  });
-
-  test('that come in while the agent runs are done without being asked for', async () => {
-    const done = new Promise<CniCall>((resolve) => {
-      void serve({ del: resolve }, { spool: spool() }).then(() => leave('late'));
-    });
-    expect(await done).toMatchObject({ containerId: 'late', replayed: true });
-  });
-
-  test('are done before an ADD for the same attachment', async () => {
-    const server = await serve({}, { spool: spool() });
-    server.stopWatching();
-    leave('abc');
-    leave('other');
-    expect((await ask('ADD')).exit).toBe(0);
-    expect(calls.map((call) => call.command)).toEqual(['DEL', 'ADD']);
-    expect(readdirSync(spool())).toEqual([spoolName({ containerId: 'other', ifName: 'eth0' })]);
-  });
-
-  test('are settled by a DEL for the same attachment', async () => {
-    const server = await serve({}, { spool: spool() });
-    server.stopWatching();
-    leave('abc');
-    expect((await ask('DEL')).exit).toBe(0);
-    expect(calls).toHaveLength(1);
-    expect(readdirSync(spool())).toEqual([]);
-  });
-
-  test('are looked for by GC', async () => {
-    const server = await serve({}, { spool: spool() });
-    server.stopWatching();
-    leave('abc');
-    expect((await ask('GC', { 'cni.dev/valid-attachments': [] })).exit).toBe(0);
-    expect(calls.map((call) => call.command)).toEqual(['DEL', 'GC']);
   });
 });
 

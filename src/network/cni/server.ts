@@ -23,8 +23,6 @@ export interface CniServer {
   readonly socketPath: string;
   /** Replays what is in the spool now. The number of DELs done; what failed stays for the next time. */
   replay(): Promise<number>;
-  /** Replays only when asked from now on, or for an attachment that a call is about. */
-  stopWatching(): void;
   /** Takes no more connections, lets running calls answer, removes the socket. */
   close(): Promise<void>;
 }
@@ -60,7 +58,6 @@ export async function createCniServer(
   return {
     socketPath,
     replay: () => dispatcher.replay(),
-    stopWatching: () => dispatcher.stop(),
     async close() {
       dispatcher.stop();
       // Closing also unlinks the path (libuv does). Who has not asked anything yet is not waited for.

@@ -72,7 +72,7 @@ export function parseArgs(text: string): Checked<Record<string, string>> {
   return pass(pairs);
 }
 
-/** What a variable must be for a command: needed, allowed to be missing, or not looked at. */
+/** Whether a command is about one attachment, and so needs its variables. */
 function isAttachmentCommand(command: string): boolean {
   return command === 'ADD' || command === 'DEL' || command === 'CHECK';
 }

@@ -1,7 +1,7 @@
 import { createContext, runInContext } from 'node:vm';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { blockScopesToVar, lowerFront } from '../../../../scripts/build-front.ts';
+import { lowerFront } from '../../../../scripts/build-front.ts';
 import { decodeRequest, encodeAnswer } from '../protocol.ts';
 import { spoolName } from '../spool-name.ts';
 import { call } from './call.ts';
@@ -197,14 +197,5 @@ describe('lowered to ES5', () => {
       }),
       { numRuns: 1000 },
     );
-  });
-
-  test('declarations become var, each with a value, and texts stay', () => {
-    expect(
-      blockScopesToVar(
-        'let a;const b = "let c;";for (let i = 0; ; ) {} /* const d */ \'let e\'; letter = 1;',
-      ),
-    ).toBe('var a = void 0;var b = "let c;";for (var i = 0; ; ) {} /* const d */ \'let e\'; letter = 1;');
-    expect(() => blockScopesToVar('let a, b = 1;')).toThrow(/"a" and more at once/);
   });
 });

@@ -1,7 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
-  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -377,34 +376,6 @@ test('a DEL left behind is done when the agent is back', async () => {
   });
   expect(await ask('STATUS')).toMatchObject({ exit: 0, stdout: '' });
   await server.close();
-});
-
-describe('build', () => {
-  test('makes a static executable', () => {
-    chmodSync(front, 0o755);
-    const head = readFileSync(front);
-    expect(head.subarray(0, 4)).toEqual(Buffer.from('\x7fELF', 'latin1'));
-    expect(head.includes('/ld-linux') || head.includes('/ld-musl')).toBe(false);
-    expect(head.length).toBeLessThan(2_000_000);
-  });
-
-  test('does nothing when nothing changed', async () => {
-    const before = statSync(front).mtimeMs;
-    expect(await buildFront(join(front, '..'))).toEqual({ path: front, built: false });
-    expect(statSync(front).mtimeMs).toBe(before);
-  });
-
-  test('names the packages that are missing', async () => {
-    const path = process.env.PATH;
-    process.env.PATH = home;
-    try {
-      await expect(buildFront(home)).rejects.toThrow(
-        /gcc is not on PATH.*apt-get install -y --no-install-recommends gcc libc6-dev/,
-      );
-    } finally {
-      process.env.PATH = path;
-    }
-  });
 });
 
 test('a call costs less than 2 ms more than starting /bin/true', () => {
