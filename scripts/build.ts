@@ -48,6 +48,7 @@ async function bundles(): Promise<string[]> {
       // Less source text for the daemons to hold in memory; names stay, so that stack traces can be read.
       minifyWhitespace: true,
       minifySyntax: true,
+      lineLimit: 200, // an uncaught error prints its line
       legalComments: 'none',
       logLevel: 'warning',
       // Packages written for CommonJS ask for these three at run time.
