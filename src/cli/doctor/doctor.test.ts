@@ -6,6 +6,7 @@ import { type Check, probe, probeCheck } from './check.ts';
 import { type Limits, limitChecks } from './limits.ts';
 import { type Machine, machineChecks } from './machine.ts';
 import { PROGRAMS, parseVersion, programChecks } from './programs.ts';
+import { collectRoutes, type MachineRoute, rangeChecks } from './ranges.ts';
 
 const byName = (checks: Check[], name: string): Check => {
   const found = checks.find((check) => check.name === name);
@@ -103,6 +104,38 @@ describe('control groups', () => {
   });
 });
 
+describe('address ranges', () => {
+  const check = (...routes: MachineRoute[]): Check => rangeChecks(routes)[0]!;
+
+  test('ways out and the link of a running lab are no clash', () => {
+    const routes: MachineRoute[] = [
+      { dst: '0.0.0.0/0', dev: 'eth0' },
+      { dst: '128.0.0.0/1', dev: 'tun0' },
+      { dst: '10.0.0.0/8', dev: 'eth0' },
+      { dst: '198.51.100.0/24', dev: 'flyover0' },
+      { dst: '203.0.113.0/24', dev: 'flyover0' },
+    ];
+    expect(rangeChecks(routes).map(({ status }) => status)).toEqual(['ok', 'ok', 'ok']);
+  });
+
+  test.each([
+    ['the same range', '198.51.100.0/24'],
+    ['a part of it', '198.51.100.17/32'],
+    ['more than it', '198.51.0.0/16'],
+  ])('%s on another link is one, and is named', (_, dst) => {
+    expect(check({ dst, dev: 'eth1' })).toMatchObject({
+      status: 'fail',
+      found: `this machine routes ${dst} on eth1`,
+      fix: expect.stringContaining('remove that route'),
+    });
+  });
+
+  test('this machine can be asked, without root', () => {
+    const loopback = collectRoutes().filter(({ dst }) => dst === '127.0.0.0/8');
+    expect(loopback.map(({ dev }) => dev)).toContain('lo');
+  });
+});
+
 describe('programs', () => {
   test('the list is the one that the launcher installs from', () => {
     const launcher = readFileSync(join(import.meta.dirname, '../../../flyover'), 'utf8');
@@ -122,7 +155,7 @@ describe('programs', () => {
     ['nftables v1.0.6 (Lester Gooch #5)', '1.0.6'],
     ['ip utility, iproute2-6.1.0, libbpf 1.1.2', '6.1.0'],
     ['gcc (Debian 12.2.0-14+deb12u1) 12.2.0', '12.2.0-14+deb12u1'],
-    ['pasta unknown version\nCopyright Red Hat', undefined],
+    ['pasta unknown version\nCopyright Red Hat\n<https://www.gnu.org/licenses/gpl-3.0.html>', undefined],
   ])('reads the version out of %j', (text, version) => {
     expect(parseVersion(text)).toBe(version);
   });

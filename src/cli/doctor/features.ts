@@ -32,7 +32,6 @@ export interface Features {
 
 /** Needs root; without it nothing is tried. Trying may make the kernel load modules. Nothing else stays. */
 export function collectFeatures(root: boolean): Features {
-  const tun = probe(() => closeSync(openSync('/dev/net/tun', 'r+')));
   if (!root) {
     const untried = { namespaces: undefined, veth: undefined, bridge: undefined, vxlan: undefined };
     return { ...untried, tun: undefined, nftables: undefined, overlay: undefined };
@@ -44,7 +43,7 @@ export function collectFeatures(root: boolean): Features {
     veth: within(() => links((rt) => rt.createVeth({ name: 'probe0', peer: { name: 'probe1' } }))),
     bridge: within(() => links((rt) => rt.createBridge({ name: 'probe0' }))),
     vxlan: within(() => links((rt) => rt.createVxlan({ name: 'probe0', vni: 1, port: 4789 }))),
-    tun,
+    tun: probe(() => closeSync(openSync('/dev/net/tun', 'r+'))),
     nftables: within(tryFilters),
     overlay: tryOverlay(),
   };

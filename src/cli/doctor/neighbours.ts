@@ -10,7 +10,7 @@ const KNOWN: readonly { what: string; paths: readonly string[] }[] = [
   { what: 'a kubelet', paths: ['/var/lib/kubelet/config.yaml', '/var/lib/kubelet/kubeconfig'] },
   { what: 'K3s', paths: ['/run/k3s', '/var/lib/rancher/k3s'] },
   { what: 'NetworkManager', paths: ['/run/NetworkManager'] },
-  { what: 'systemd-networkd', paths: ['/run/systemd/netif/links'] },
+  { what: 'systemd-networkd', paths: ['/run/systemd/netif/state'] },
   { what: 'firewalld', paths: ['/run/firewalld'] },
 ];
 

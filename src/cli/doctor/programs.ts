@@ -165,7 +165,7 @@ function askVersion(path: string, args: readonly string[]): Promise<string | und
 
 /** The first thing in a text that looks like a version: `1.6.20~ds1`, `v1.0.6`. */
 export function parseVersion(text: string): string | undefined {
-  return /(?<![\w.])v?(\d+\.\d[\w.~+-]*)/.exec(text)?.[1];
+  return /(?<![\w.])v?(\d+\.\d[\w.~+-]*)/.exec(text.replace(/\bhttps?:\S+/g, ''))?.[1];
 }
 
 const APT_RULE =
@@ -183,7 +183,7 @@ export function programChecks({ found, apt, front }: Programs): Check[] {
       };
   const programs = found.map(({ program, path, version }): Check => {
     const name = program.anyOf[0]!.startsWith('/') ? program.package : program.anyOf[0]!;
-    const rule = `${program.anyOf.join(' or ')}: ${program.use}`;
+    const rule = `${program.use}; Debian's package ${program.package}`;
     if (path !== undefined) {
       return { name, status: 'ok', found: version === undefined ? path : `${path} ${version}`, rule };
     }
