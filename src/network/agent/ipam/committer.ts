@@ -1,7 +1,7 @@
 import type { JournalWriter } from './journal.ts';
 
 /** Changes grow the file to this many bytes before it is rewritten: some thousand attachments. */
-const REWRITE_AFTER_BYTES = 1024 * 1024;
+export const REWRITE_AFTER_BYTES = 1024 * 1024;
 
 /** Where a {@link Committer} gets the state from, and tells what became durable. */
 export interface Committed<Change> {
@@ -37,10 +37,13 @@ export class Committer<Change> {
   readonly counts: CommitCounts = { changes: 0, commits: 0, rewrites: 0, failures: 0 };
   readonly #writer: JournalWriter;
   readonly #owner: Committed<Change>;
+  readonly #rewriteAfterBytes: number;
   #waiting: Waiting<Change>[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(writer: JournalWriter, owner: Committed<Change>) {
+  /** @param rewriteAfterBytes how many bytes of changes may gather in the file */
+  constructor(writer: JournalWriter, owner: Committed<Change>, rewriteAfterBytes = REWRITE_AFTER_BYTES) {
+    this.#rewriteAfterBytes = rewriteAfterBytes;
     this.#writer = writer;
     this.#owner = owner;
   }
@@ -80,7 +83,7 @@ export class Committer<Change> {
   async #write(batch: readonly Waiting<Change>[]): Promise<void> {
     const changes = batch.flatMap((one) => (one.change === undefined ? [] : [one.change]));
     try {
-      if (!this.#writer.sound || this.#writer.changeBytes > REWRITE_AFTER_BYTES) {
+      if (!this.#writer.sound || this.#writer.changeBytes > this.#rewriteAfterBytes) {
         await this.#writer.rewrite(this.#owner.state());
         this.counts.rewrites++;
       }

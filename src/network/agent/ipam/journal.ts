@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { IpamError } from './error.ts';
 import type { StateFile, StateFolder } from './folder.ts';
-import { decodeLines, encodeLine, type FoundLine } from './line.ts';
+import { decodeLines, encodeLine, type FoundLine, holdsLine } from './line.ts';
 
 const NAME = 'ipam.journal';
 const NEXT_NAME = 'ipam.journal.next';
 const VERSION = 1;
+/** What every line but the first starts with. */
+const BODY_MARK = '{"line":';
 
 const headSchema = z.object({ version: z.number(), line: z.int().min(0), state: z.unknown() });
 const bodySchema = z.object({ line: z.int().min(0), changes: z.array(z.unknown()) });
@@ -44,8 +46,12 @@ export async function readJournal(folder: StateFolder): Promise<JournalContents>
     });
   }
   const broken = lines.findIndex((line) => line.value === undefined);
-  if (broken > 0 && lines.slice(broken).some((line) => line.value !== undefined)) {
-    throw corrupt(path, broken, lines[broken]!.offset, 'is damaged, but lines after it are not');
+  if (broken > 0) {
+    const { offset } = lines[broken]!;
+    const goesOn = lines.slice(broken).some((line) => line.value !== undefined);
+    if (goesOn || holdsLine(bytes.subarray(offset), BODY_MARK)) {
+      throw corrupt(path, broken, offset, 'is damaged, but lines after it are not');
+    }
   }
   const good = broken < 0 ? lines : lines.slice(0, broken);
   const end = broken < 0 ? bytes.length : lines[broken]!.offset;

@@ -28,6 +28,20 @@ export function decodeLines(bytes: Uint8Array): FoundLine[] {
   return lines;
 }
 
+/**
+ * Whether a good line begins anywhere after the start: true where the line break before it was damaged. (`mark` is
+ * what the JSON of a line starts with. It cannot stand inside one, where every quotation mark is escaped.)
+ */
+export function holdsLine(bytes: Uint8Array, mark: string): boolean {
+  const buffer = Buffer.from(bytes);
+  for (let at = buffer.indexOf(mark); at >= 0; at = buffer.indexOf(mark, at + 1)) {
+    const start = at - CHECKSUM_LENGTH - 1;
+    const end = buffer.indexOf(LINE_FEED, at);
+    if (start > 0 && end >= 0 && decodeLine(buffer.subarray(start, end)) !== undefined) return true;
+  }
+  return false;
+}
+
 function decodeLine(line: Uint8Array): unknown {
   const json = Buffer.from(line.subarray(CHECKSUM_LENGTH + 1));
   const head = Buffer.from(line.subarray(0, CHECKSUM_LENGTH + 1)).toString('latin1');

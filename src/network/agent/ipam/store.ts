@@ -1,6 +1,6 @@
 import { formatAddress, parseAddress } from '../../../address/ip.ts';
 import { type Clock, type SteadyTime, systemClock } from './clock.ts';
-import { type CommitCounts, Committer } from './committer.ts';
+import { type CommitCounts, type Committed, Committer } from './committer.ts';
 import { IpamError } from './error.ts';
 import { openFolder, type StateFolder } from './folder.ts';
 import { Holdings } from './holdings.ts';
@@ -23,6 +23,8 @@ export interface IpamOptions extends PoolOptions {
   readonly clock?: Clock;
   /** For tests: the disk. */
   readonly folder?: StateFolder;
+  /** For tests: how many bytes of changes gather before the journal is rewritten. */
+  readonly rewriteAfterBytes?: number;
 }
 
 /** What an allocation gave. */
@@ -63,7 +65,7 @@ export class IpamStore {
   readonly #onTheWay = new Map<string, Promise<unknown>>();
   #closed: Promise<void> | undefined;
 
-  private constructor(options: PoolOptions, unlock: () => Promise<void>, clock: Clock, found: Recovered) {
+  private constructor(options: IpamOptions, unlock: () => Promise<void>, clock: Clock, found: Recovered) {
     this.#options = options;
     this.#unlock = unlock;
     this.#clock = clock;
@@ -73,7 +75,7 @@ export class IpamStore {
     this.#planned = new Holdings(this.#durable.toJSON());
     this.#pools = found.pools;
     this.opening = found.opening;
-    this.#committer = new Committer<Change>(found.writer, {
+    const owner: Committed<Change> = {
       state: () => ({ time: this.#time.save(), ...this.#durable.toJSON() }),
       durable: (changes) => {
         for (const change of changes) this.#durable.apply(change);
@@ -82,7 +84,8 @@ export class IpamStore {
         this.#planned = new Holdings(this.#durable.toJSON());
         this.#pools = new Pools(this.#options, this.#planned);
       },
-    });
+    };
+    this.#committer = new Committer(found.writer, owner, options.rewriteAfterBytes);
   }
 
   /**
@@ -92,18 +95,12 @@ export class IpamStore {
    */
   static async open(dir: string, options: IpamOptions): Promise<IpamStore> {
     const clock = options.clock ?? systemClock();
-    const { blocks, maxPods, cooldownSeconds } = options;
-    const poolOptions: PoolOptions = {
-      blocks,
-      ...(maxPods === undefined ? {} : { maxPods }),
-      ...(cooldownSeconds === undefined ? {} : { cooldownSeconds }),
-    };
     // First of all, so that a wrong configuration touches nothing.
-    new Pools(poolOptions, new Holdings());
+    new Pools(options, new Holdings());
     const folder = options.folder ?? (await openFolder(dir));
     const unlock = await folder.lock();
     try {
-      return new IpamStore(poolOptions, unlock, clock, await recover(folder, clock, poolOptions));
+      return new IpamStore(options, unlock, clock, await recover(folder, clock, options));
     } catch (error) {
       await unlock();
       throw error;
