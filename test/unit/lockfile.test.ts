@@ -1,35 +1,63 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { expect, test } from 'vitest';
-
-interface LockedPackage {
-  version?: string;
-  resolved?: string;
-  optionalDependencies?: Record<string, string>;
-}
+import { describe, expect, test } from 'vitest';
+import { type Lock, normalise } from '../../scripts/lock.ts';
 
 const root = dirname(dirname(import.meta.dirname));
-const lock: { packages: Record<string, LockedPackage> } = JSON.parse(
-  readFileSync(join(root, 'package-lock.json'), 'utf8'),
-);
 
-/** Where node would find `name` from the package at `from`: beside it, or beside one of its parents. */
-function locked(name: string, from: string): boolean {
-  for (let at = from; ; at = at.slice(0, Math.max(0, at.lastIndexOf('/node_modules/')))) {
-    if (lock.packages[`${at ? `${at}/` : ''}node_modules/${name}`]) return true;
-    if (at === '') return false;
-  }
-}
-
-test('every optional package has an entry, or npm ci refuses the whole file', () => {
-  // npm leaves one out when its registry did not serve it for another platform. Put the entry back by hand
-  // (version, cpu, os, libc, optional): it is never fetched where it does not fit.
-  const missing = Object.entries(lock.packages).flatMap(([path, entry]) =>
-    Object.keys(entry.optionalDependencies ?? {}).filter((name) => !locked(name, path)),
-  );
-  expect(missing).toEqual([]);
+test('package-lock.json fits every machine; if not: npm run lock', () => {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock;
+  expect(normalise(lock)).toEqual(lock);
 });
 
-test('no entry names a registry: the machine that installs has its own', () => {
-  expect(Object.values(lock.packages).filter((entry) => entry.resolved !== undefined)).toEqual([]);
+describe('normalise', () => {
+  const lock = (packages: Lock['packages']): Lock => ({ lockfileVersion: 3, packages });
+
+  test('forgets where a package came from and which Node it likes, but not what we need', () => {
+    const made = normalise(
+      lock({
+        '': { engines: { node: '>=24' } },
+        'node_modules/a': { version: '1.0.0', resolved: 'x', engines: { node: '>=20' }, dev: true },
+      }),
+    );
+    expect(made).toEqual(
+      lock({ '': { engines: { node: '>=24' } }, 'node_modules/a': { version: '1.0.0', dev: true } }),
+    );
+  });
+
+  test('makes up what is missing for other platforms, and keeps what is there', () => {
+    const optionalDependencies = {
+      '@a/linux-x64-musl': '1.0.0',
+      '@a/darwin-arm64': '1.0.0',
+      '@a/linux-x64': '1.0.0',
+    };
+    const made = normalise(
+      lock({
+        'node_modules/a': { version: '1.0.0', dev: true, optionalDependencies },
+        'node_modules/a/node_modules/@a/linux-x64': { version: '1.0.0', optional: true },
+      }),
+    ).packages;
+    expect(Object.keys(made)).toEqual([
+      'node_modules/@a/darwin-arm64',
+      'node_modules/@a/linux-x64-musl',
+      'node_modules/a',
+      'node_modules/a/node_modules/@a/linux-x64',
+    ]);
+    expect(made['node_modules/@a/linux-x64-musl']).toEqual({
+      version: '1.0.0',
+      cpu: ['x64'],
+      dev: true,
+      libc: ['musl'],
+      optional: true,
+      os: ['linux'],
+    });
+    expect(normalise(lock(made)).packages).toEqual(made);
+  });
+
+  test('does not guess', () => {
+    const broken = lock({
+      'node_modules/a': { version: '1.0.0', optionalDependencies: { fsevents: '~2.3.2' } },
+    });
+    expect(() => normalise(broken)).toThrow('fsevents@~2.3.2');
+  });
 });
