@@ -1,4 +1,5 @@
 import type { MessageWriter } from './attributes.ts';
+import type { LinkChange } from './link.ts';
 import type { Exchange } from './message.ts';
 import { Operations } from './operations.ts';
 
@@ -7,7 +8,7 @@ export interface BatchHost {
   readonly netns: string | undefined;
   find(name: string): number | undefined;
   exchange(writer: MessageWriter): Exchange;
-  setAlias(netns: string | undefined, name: string, alias: string): void;
+  amend(netns: string | undefined, name: string, change: LinkChange): void;
 }
 
 /** Gathers operations and sends them in one datagram. */
@@ -42,7 +43,7 @@ export class Batch extends Operations {
 
   protected override done(): void {}
 
-  protected override setAlias(netns: string | undefined, name: string, alias: string): void {
-    this.#host.setAlias(netns, name, alias);
+  protected override amend(netns: string | undefined, name: string, change: LinkChange): void {
+    this.#host.amend(netns, name, change);
   }
 }

@@ -96,9 +96,13 @@ export abstract class Operations {
 
   createBridge(bridge: BridgeOptions, options?: AddOptions): void {
     this.#begin();
-    writeBridge(this.writer, bridge);
     const ignore = options?.ifExists === 'ignore' ? EXISTS : NONE;
-    this.#add('create link', `bridge ${bridge.name}`, ignore, this.#aliases(bridge));
+    const { name, alias, mtu } = bridge;
+    // A bridge's MTU follows its ports' unless it was changed after creation, and from something else.
+    writeBridge(this.writer, { ...bridge, mtu: mtu === 1500 ? 1499 : undefined });
+    const after = (): void => this.amend(undefined, name, { alias, mtu });
+    const amended = alias !== undefined || mtu !== undefined ? [after] : undefined;
+    this.#add('create link', `bridge ${name}`, ignore, amended);
   }
 
   /** Changes what `change` names and nothing else. A missing link throws ENODEV. */
@@ -261,8 +265,8 @@ export abstract class Operations {
   /** Whether several operations share the writer, so that one may not start by clearing it. */
   protected abstract get collecting(): boolean;
 
-  /** Sets an alias in another namespace or this one. */
-  protected abstract setAlias(netns: string | undefined, name: string, alias: string): void;
+  /** Changes a link just made, in another namespace or this one. */
+  protected abstract amend(netns: string | undefined, name: string, change: LinkChange): void;
 
   #begin(): void {
     if (!this.collecting) this.clear();
@@ -288,7 +292,7 @@ export abstract class Operations {
     for (const { alias, netns, name } of ends) {
       if (alias === undefined) continue;
       steps ??= [];
-      steps.push(() => this.setAlias(netns, name, alias));
+      steps.push(() => this.amend(netns, name, { alias }));
     }
     return steps;
   }

@@ -8,6 +8,7 @@ import {
   IFLA_EXT_MASK,
   IFLA_IFNAME,
   type Link,
+  type LinkChange,
   type LinkStats,
   RTEXT_FILTER_SKIP_STATS,
   RTM_GETLINK,
@@ -94,7 +95,7 @@ export class Rtnl extends Operations {
       netns: this.netns,
       find: (name) => this.find(name),
       exchange: this.#exchange,
-      setAlias: (netns, name, alias) => this.setAlias(netns, name, alias),
+      amend: (netns, name, change) => this.amend(netns, name, change),
     });
     this.#batch.collect(body);
   }
@@ -223,13 +224,13 @@ export class Rtnl extends Operations {
     this.flush(this.#exchange);
   }
 
-  protected override setAlias(netns: string | undefined, name: string, alias: string): void {
+  protected override amend(netns: string | undefined, name: string, change: LinkChange): void {
     if (netns === undefined || netns === this.netns) {
-      this.setLink(name, { alias });
+      this.setLink(name, change);
       return;
     }
     using other = Rtnl.open({ netns });
-    other.setLink(name, { alias });
+    other.setLink(name, change);
   }
 
   readonly #exchange = (writer: MessageWriter): Exchange => this.#socket.exchange(writer);
