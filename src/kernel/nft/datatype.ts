@@ -1,5 +1,5 @@
+import { bytesToIp, bytesToMac, ipToBytes, macToBytes } from '../netlink/ip.ts';
 import { NftInputError } from './input-error.ts';
-import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from './ip-bytes.ts';
 import * as names from './symbols.ts';
 
 /** A value in natural form: `10.0.0.1`, `eth0`, 80, `tcp`, `established`, true. */
@@ -78,18 +78,43 @@ export function dataTypeById(id: number): DataTypeName | undefined {
  * @throws NftInputError when it is no value of this type; `field` says where it came from.
  */
 export function encodeScalar(name: DataTypeName, value: Scalar, field: string): Buffer {
-  const type = dataTypes[name];
+  const bytes = Buffer.alloc(dataTypes[name].size);
+  putScalar(name, value, bytes, 0, field);
+  return bytes;
+}
+
+/** {@link encodeScalar} into zeroed memory. */
+export function putScalar(name: DataTypeName, value: Scalar, out: Buffer, at: number, field: string): void {
   switch (name) {
     case 'ipv4_addr':
-      return checked(parseIpv4(String(value)), field, value, 'an IPv4 address such as 10.0.0.1');
+      out.set(
+        parsed(ipToBytes, 4, value) ?? refuse(field, value, 'must be an IPv4 address such as 10.0.0.1'),
+        at,
+      );
+      break;
     case 'ipv6_addr':
-      return checked(parseIpv6(String(value)), field, value, 'an IPv6 address such as fd00::1');
+      out.set(
+        parsed(ipToBytes, 16, value) ?? refuse(field, value, 'must be an IPv6 address such as fd00::1'),
+        at,
+      );
+      break;
     case 'ether_addr':
-      return checked(parseMac(String(value)), field, value, 'a MAC address such as 02:00:00:00:00:01');
+      out.set(
+        parsed(macToBytes, 6, value) ??
+          refuse(field, value, 'must be a MAC address such as 02:00:00:00:00:01'),
+        at,
+      );
+      break;
     case 'ifname':
-      return interfaceName(value, field);
-    default:
-      return numberBytes(type, numberOf(name, value, field));
+      putInterfaceName(value, out, at, field);
+      break;
+    default: {
+      const type: DataType = dataTypes[name];
+      const most = 256 ** type.size;
+      if (typeof value === 'number' && value >= 0 && value < most && Number.isSafeInteger(value))
+        putNumber(type, value, out, at);
+      else putBigNumber(type, numberOf(name, value, field), out, at);
+    }
   }
 }
 
@@ -97,7 +122,9 @@ export function encodeScalar(name: DataTypeName, value: Scalar, field: string): 
 export function encodeFlags(name: DataTypeName, values: readonly Scalar[], field: string): Buffer {
   let bits = 0n;
   for (const value of values) bits |= numberOf(name, value, field);
-  return numberBytes(dataTypes[name], bits);
+  const bytes = Buffer.alloc(dataTypes[name].size);
+  putBigNumber(dataTypes[name], bits, bytes, 0);
+  return bytes;
 }
 
 /** The natural form of a value's bytes: symbols and addresses as text, everything else as a number. */
@@ -105,11 +132,10 @@ export function decodeScalar(name: DataTypeName, bytes: Uint8Array): string | nu
   const type = dataTypes[name];
   switch (name) {
     case 'ipv4_addr':
-      return formatIpv4(bytes);
     case 'ipv6_addr':
-      return formatIpv6(bytes);
+      return bytesToIp(bytes);
     case 'ether_addr':
-      return [...bytes.subarray(0, 6)].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+      return bytesToMac(bytes.subarray(0, 6));
     case 'ifname': {
       const end = bytes.indexOf(0);
       return Buffer.from(bytes.subarray(0, end < 0 ? 16 : end)).toString();
@@ -127,25 +153,25 @@ function flagText(type: DataType, number: number): string | number {
   return found.length > 0 && all === number ? found.map(([symbol]) => symbol).join(',') : number;
 }
 
-function checked(bytes: Buffer | undefined, field: string, value: Scalar, rule: string): Buffer {
-  if (bytes === undefined) throw new NftInputError(field, value, `must be ${rule}`);
-  return bytes;
+function refuse(field: string, value: Scalar, rule: string): never {
+  throw new NftInputError(field, value, rule);
 }
 
-function parseMac(text: string): Buffer | undefined {
-  return /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text)
-    ? Buffer.from(text.replaceAll(':', ''), 'hex')
-    : undefined;
+/** The parser's bytes if it takes the value and there are `size` of them. */
+function parsed(parse: (text: string) => Uint8Array, size: number, value: Scalar): Uint8Array | undefined {
+  try {
+    const bytes = parse(String(value));
+    return bytes.length === size ? bytes : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
-function interfaceName(value: Scalar, field: string): Buffer {
-  const text = String(value);
-  const bytes = Buffer.alloc(16);
+function putInterfaceName(value: Scalar, out: Buffer, at: number, field: string): void {
   // IFNAMSIZ is 16 with the NUL; the kernel refuses names with a slash or white space.
-  if (typeof value !== 'string' || !/^[^\s/*\0]+$/.test(text) || Buffer.byteLength(text) > 15)
-    throw new NftInputError(field, value, 'must be an interface name of 1 to 15 bytes without space, / or *');
-  bytes.write(text);
-  return bytes;
+  if (typeof value !== 'string' || !/^[^\s/*\0]+$/.test(value) || Buffer.byteLength(value) > 15)
+    refuse(field, value, 'must be an interface name of 1 to 15 bytes without space, / or *');
+  out.write(value, at);
 }
 
 function numberOf(name: DataTypeName, value: Scalar, field: string): bigint {
@@ -167,15 +193,16 @@ function numberOf(name: DataTypeName, value: Scalar, field: string): bigint {
   return number;
 }
 
-function numberBytes(type: DataType, value: bigint): Buffer {
-  const bytes = Buffer.alloc(type.size);
-  const big = type.order === 'network';
-  const small = Number(value & 0xffffffffn);
-  if (type.size === 1) bytes[0] = small;
-  else if (type.size === 2) big ? bytes.writeUInt16BE(small) : bytes.writeUInt16LE(small);
-  else if (type.size === 4) big ? bytes.writeUInt32BE(small) : bytes.writeUInt32LE(small);
-  else big ? bytes.writeBigUInt64BE(value) : bytes.writeBigUInt64LE(value);
-  return bytes;
+function putBigNumber(type: DataType, value: bigint, out: Buffer, at: number): void {
+  if (type.size < 8) putNumber(type, Number(value), out, at);
+  else if (type.order === 'network') out.writeBigUInt64BE(value, at);
+  else out.writeBigUInt64LE(value, at);
+}
+
+function putNumber(type: DataType, value: number, out: Buffer, at: number): void {
+  if (type.size === 8) putBigNumber(type, BigInt(value), out, at);
+  else if (type.order === 'network') out.writeUIntBE(value, at, type.size);
+  else out.writeUIntLE(value, at, type.size);
 }
 
 function numberFrom(type: DataType, bytes: Uint8Array): number {

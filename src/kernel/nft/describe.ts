@@ -16,12 +16,10 @@ export function describe(operation: Operation, element?: string): Description {
   switch (operation.op) {
     case 'addTable':
     case 'deleteTable':
-      return of(tableText(operation.table));
     case 'flushTable':
       return of(tableText(operation.table));
     case 'addChain':
     case 'deleteChain':
-      return of(inTable('chain', operation.chain));
     case 'flushChain':
       return of(inTable('chain', operation.chain));
     case 'addRule':
@@ -37,7 +35,7 @@ export function describe(operation: Operation, element?: string): Description {
     case 'addSet':
     case 'deleteSet': {
       const kind = 'data' in operation.set ? 'map' : 'set';
-      return { operation: `${verb} ${kind}`, object: inTable(kind, operation.set) };
+      return of(inTable(kind, operation.set));
     }
     case 'flushSet':
       return of(inTable('set', operation.set));

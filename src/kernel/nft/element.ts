@@ -1,4 +1,4 @@
-import { type DataTypeName, dataTypes, decodeScalar, encodeScalar, type Scalar } from './datatype.ts';
+import { type DataTypeName, dataTypes, decodeScalar, putScalar, type Scalar } from './datatype.ts';
 import { NftInputError } from './input-error.ts';
 import { type VerdictData, verdictText } from './instruction.ts';
 import { formatRange, parseRange } from './range.ts';
@@ -84,11 +84,10 @@ function encodeData(
 }
 
 function concat(types: readonly DataTypeName[], parts: readonly Scalar[], field: string): Buffer {
-  if (types.length === 1) return encodeScalar(types[0]!, parts[0]!, field);
   const bytes = Buffer.alloc(sizeOf(types));
   let at = 0;
   for (let i = 0; i < types.length; i++) {
-    bytes.set(encodeScalar(types[i]!, parts[i]!, field), at);
+    putScalar(types[i]!, parts[i]!, bytes, at, field);
     at += paddedSize(types[i]!);
   }
   return bytes;

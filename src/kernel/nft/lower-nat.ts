@@ -1,7 +1,6 @@
 import { encodeScalar } from './datatype.ts';
 import type { Value } from './expression.ts';
 import { NftInputError } from './input-error.ts';
-import { parseIpv4, parseIpv6 } from './ip-bytes.ts';
 import { REGISTER, type ValueLowering } from './lower-value.ts';
 import { parseRange } from './range.ts';
 import type { NatTarget, PortTarget } from './rule.ts';
@@ -71,8 +70,8 @@ function lowerAddress(l: ValueLowering, target: NatTarget, field: string): Regis
     return { min: REGISTER, next, family };
   }
   const type = to.includes(':') ? 'ipv6_addr' : 'ipv4_addr';
-  const [first = '', last] = to.split('-');
-  if (!(type === 'ipv4_addr' ? parseIpv4(first) : parseIpv6(first)))
+  const last = to.split('-')[1];
+  if (to.includes('/'))
     throw new NftInputError(`${field} to`, to, 'must be an address or a range such as 10.0.0.4-10.0.0.7');
   const range = parseRange(type, to, `${field} to`);
   const family = familyNumber(l, target, type === 'ipv4_addr' ? 'ip' : 'ip6');

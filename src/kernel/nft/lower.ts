@@ -19,7 +19,6 @@ const DYNSET_EXPRESSIONS = 2;
 const EXTHDR_TCP_OPTION = 1;
 const TCP_OPTION_MSS = 2;
 const RT_TCP_MSS = 3;
-const IP_PROTOCOL_TCP = 6;
 
 type Of<K> = Statement & { kind: K };
 
@@ -139,7 +138,7 @@ function lowerSetPayload(l: ValueLowering, field: Value, value: Value): void {
 }
 
 function lowerClamp(l: ValueLowering, size: number | 'path-mtu'): void {
-  l.requireTransport(IP_PROTOCOL_TCP);
+  // Without a check for TCP: the option is only ever found in a TCP header.
   if (size === 'path-mtu') {
     l.emit('rt', { key: RT_TCP_MSS, dreg: REGISTER });
     l.swap(REGISTER, 2);
