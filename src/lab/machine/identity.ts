@@ -54,6 +54,24 @@ export function signal(target: ProcessIdentity, name: NodeJS.Signals): boolean {
   }
 }
 
+/** The process's program and arguments as it was started; empty when it is gone. */
+export function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+  } catch {
+    return [];
+  }
+}
+
+/** The parent's pid; undefined when the process is gone. */
+export function parentPid(pid: number): number | undefined {
+  try {
+    return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The process's pids from the outermost pid namespace to its own (`NSpid` of /proc/<pid>/status). */
 export function namespacePids(pid: number): number[] {
   try {

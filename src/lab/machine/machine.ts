@@ -1,4 +1,3 @@
-import { type SpawnOptions, spawn } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,7 +15,7 @@ import {
 import { MachineError } from './error.ts';
 import { identify, isAlive, namespacePids, signal } from './identity.ts';
 import { isWithin, mountsToDetach, ownMounts } from './mounts.ts';
-import { CLEAN_ENVIRONMENT, programPath } from './programs.ts';
+import { CLEAN_ENVIRONMENT, programPath, run } from './programs.ts';
 import { readRecord, removeRecord, writeRecord } from './record.ts';
 import { BOOT, INIT } from './scripts.ts';
 import { checkRef, checkSpec, DEFAULT_CGROUP_PARENT, HIDDEN_TREES, hostsFile, resolvConf } from './spec.ts';
@@ -67,28 +66,6 @@ export function findMachine(ref: MachineRef): Machine | undefined {
 /** Ids of all machines below `cgroupParent` that still hold anything, recorded or not. */
 export function listMachines(cgroupParent: string = DEFAULT_CGROUP_PARENT): string[] {
   return childCgroups(hierarchies(ownMounts()), cgroupParent);
-}
-
-interface Outcome {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a program to the end of its output; the output is short by nature here and cut at 64 KiB. */
-export function run(argv: readonly string[], options: SpawnOptions): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    const [file, ...args] = argv;
-    const child = spawn(file!, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
-    const text = { stdout: '', stderr: '' };
-    for (const name of ['stdout', 'stderr'] as const) {
-      child[name]!.setEncoding('utf8').on('data', (chunk: string) => {
-        if (text[name].length < 65_536) text[name] += chunk;
-      });
-    }
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, ...text }));
-  });
 }
 
 /** The arguments of {@link INIT} for this specification on this host. */
@@ -143,7 +120,7 @@ export async function startMachine(spec: MachineSpec): Promise<Machine> {
     cwd: '/',
     env: CLEAN_ENVIRONMENT,
     detached: true,
-  });
+  }).catch((error: Error) => ({ code: null, stdout: '', stderr: error.message }));
   const pid = Number(/^pid (\d+)$/m.exec(outcome.stdout)?.[1]);
   const identity = /^ready$/m.test(outcome.stdout) && pid > 0 ? identify(pid) : undefined;
   if (!identity) {
@@ -189,10 +166,14 @@ export async function stopMachine(ref: MachineRef, options: { removeDisk?: boole
   if (options.removeDisk) rmSync(ref.stateDir, { recursive: true, force: true });
 }
 
+/** Pids, as the host sees them, of what runs in the machine outside of its pods. */
+export function systemPids(machine: MachineRef): number[] {
+  return cgroupPids(hierarchies(ownMounts()).slice(0, 1), `${cgroupOf(machine)}/system`);
+}
+
 /** The pid, as the host sees it, of the machine's process with that pid inside; undefined when there is none. */
 export function hostPid(machine: Machine, inner: number): number | undefined {
-  const all = hierarchies(ownMounts());
-  return cgroupPids(all.slice(0, 1), `${cgroupOf(machine)}/system`).find((pid) => {
+  return systemPids(machine).find((pid) => {
     const pids = namespacePids(pid);
     return pids.length > 1 && pids.at(-1) === inner;
   });

@@ -1,3 +1,4 @@
+import { type SpawnOptions, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { MachineError } from './error.ts';
 
@@ -28,3 +29,46 @@ export const CLEAN_ENVIRONMENT: Readonly<Record<string, string>> = {
   HOME: '/root',
   LANG: 'C.UTF-8',
 };
+
+/** What a short program left. */
+export interface Outcome {
+  /** Exit status; null when a signal ended it. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Longer than any of the short programs here takes on a busy machine, milliseconds. */
+const RUN_TIMEOUT = 60_000;
+const MAX_OUTPUT = 65_536;
+
+/**
+ * Runs a short program until all holders of its output have closed it; the output is cut at 64 KiB each. Rejects when
+ * it cannot be started or its output is still open after a minute.
+ */
+export function run(argv: readonly string[], options: SpawnOptions): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const [file, ...args] = argv;
+    const child = spawn(file!, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    const text = { stdout: '', stderr: '' };
+    const timer = setTimeout(() => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+      child.kill('SIGKILL');
+      reject(new Error(`${file} has not ended after ${RUN_TIMEOUT / 1000} s: ${text.stderr.trim()}`));
+    }, RUN_TIMEOUT);
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name]!.setEncoding('utf8').on('data', (chunk: string) => {
+        if (text[name].length < MAX_OUTPUT) text[name] += chunk;
+      });
+    }
+    child.on('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, ...text });
+    });
+  });
+}

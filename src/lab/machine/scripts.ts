@@ -37,7 +37,9 @@ ulimit -n "$(ulimit -H -n)"
 
 mount -n -t tmpfs -o mode=755,nosuid,nodev tmpfs "$disk/run"
 while [ "$1" != -- ]; do
-  if [ -d "$1" ]; then mkdir -p "$disk$1"; else mkdir -p "$disk\${1%/*}"; : >"$disk$1"; fi
+  if [ -e "$disk$1" ]; then :
+  elif [ -d "$1" ]; then mkdir -p "$disk$1"
+  else mkdir -p "$disk\${1%/*}"; : >"$disk$1"; fi
   mount -n --bind "$1" "$disk$1"
   shift
 done; shift
