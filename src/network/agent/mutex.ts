@@ -7,6 +7,11 @@ export class KeyedMutex {
     return this.#tails.size;
   }
 
+  /** Whether work runs or waits under `key`. */
+  busy(key: string): boolean {
+    return this.#tails.has(key);
+  }
+
   /** Runs `body` once everything queued earlier under `key` has ended, failed or not. */
   async run<T>(key: string, body: () => T | Promise<T>): Promise<T> {
     const before = this.#tails.get(key);

@@ -1,5 +1,6 @@
 import { parseCidr } from '../../address/cidr.ts';
-import { isKernelError } from '../../kernel/errno.ts';
+import type { Link } from '../../kernel/netlink/link.ts';
+import type { Route } from '../../kernel/netlink/route.ts';
 import { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { type CounterValue, type Nft, Transaction } from '../../kernel/nft/index.ts';
 import type { NodeNetwork } from './model.ts';
@@ -8,7 +9,7 @@ import { type PodLink, PodLinks } from './pod-link.ts';
 import { checkPodLink } from './pod-link-check.ts';
 import { planRouting } from './routing.ts';
 import { enableForwarding, removeRouting, syncRouting } from './routing-sync.ts';
-import { type PodSource, TABLE, TRACKED, tableModel } from './table.ts';
+import { type PodSource, TABLE, tableModel } from './table.ts';
 import { syncTable, type TableFindings } from './table-sync.ts';
 import { findUplink } from './uplink.ts';
 
@@ -90,34 +91,16 @@ export class Dataplane {
 
   /** All host ends on the node. */
   foundLinks(): FoundLink[] {
-    const addresses = new Map<number, string[]>();
     const links = this.#rtnl.links({ kind: 'veth', group: POD_LINK_GROUP });
     if (links.length === 0) return [];
-    for (const { dst, linkIndex, via } of this.#rtnl.routes()) {
-      const [address = '', length] = dst.split('/');
-      if (linkIndex === undefined || via !== undefined || (length !== '32' && length !== '128')) continue;
-      const list = addresses.get(linkIndex);
-      if (list) list.push(address);
-      else addresses.set(linkIndex, [address]);
-    }
-    return links.map(({ name, index, mtu, alias }) => {
-      const attachment = attachmentOfAlias(alias);
-      const found = { name, mtu, addresses: addresses.get(index) ?? [] };
-      return attachment ? { ...found, attachment } : found;
-    });
+    const routes = Map.groupBy(this.#rtnl.routes(), (route) => route.linkIndex);
+    return links.map((link) => found(link, routes.get(link.index) ?? []));
   }
 
-  /** Addresses in conntrack although pod traffic is not (see `tracked_pods`). */
-  trackedAddresses(): Set<string> {
-    const read = (set: string): string[] => {
-      try {
-        return this.#nft.listElements(TABLE, set).map(({ key }) => String(key));
-      } catch (error) {
-        if (isKernelError(error, 'ENOENT')) return [];
-        throw error;
-      }
-    };
-    return new Set(([4, 6] as const).flatMap((family) => read(TRACKED[family].name)));
+  /** One of them. */
+  foundLink(name: string): FoundLink | undefined {
+    const link = this.#rtnl.link(name);
+    return link?.group === POD_LINK_GROUP ? found(link, this.#rtnl.routes({ dev: link.index })) : undefined;
   }
 
   /** The table's named counters; they live as long as the table, over restarts of the agent. */
@@ -139,6 +122,15 @@ export class Dataplane {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function found({ name, mtu, alias }: Link, routes: readonly Route[]): FoundLink {
+  const addresses = routes.flatMap(({ dst, via }) => {
+    const [address = '', length] = dst.split('/');
+    return via === undefined && (length === '32' || length === '128') ? [address] : [];
+  });
+  const attachment = attachmentOfAlias(alias);
+  return attachment ? { name, mtu, addresses, attachment } : { name, mtu, addresses };
 }
 
 /** The attachments that have a link on this node, as `<containerId>/<ifName>`; what uninstall asks. */

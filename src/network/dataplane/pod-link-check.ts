@@ -7,7 +7,7 @@ import { inNamespace } from '../../kernel/netns.ts';
 import type { Nft } from '../../kernel/nft/index.ts';
 import { hostLinkName, linkAlias, linkMacs, POD_GATEWAY, POD_GATEWAY6 } from './names.ts';
 import { type PodLink, prefixed } from './pod-link.ts';
-import { SOURCES, TABLE, TRACKED } from './table.ts';
+import { orEmpty, SOURCES, TABLE, TRACKED } from './table.ts';
 
 /**
  * Compares a pod link with the kernel, on both sides and in the node's table. Each entry names one thing that
@@ -63,14 +63,9 @@ function checkTable(link: PodLink, nft: Nft): string[] {
 }
 
 function has(nft: Nft, set: string, wanted: string): boolean {
-  try {
-    return nft.listElements(TABLE, set).some(({ key }) => {
-      return (Array.isArray(key) ? key.join(' . ') : String(key)) === wanted;
-    });
-  } catch (error) {
-    if (isKernelError(error, 'ENOENT')) return false;
-    throw error;
-  }
+  return orEmpty(() => nft.listElements(TABLE, set)).some(({ key }) => {
+    return (Array.isArray(key) ? key.join(' . ') : String(key)) === wanted;
+  });
 }
 
 function checkPod(link: PodLink): string[] {

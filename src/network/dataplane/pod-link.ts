@@ -15,7 +15,7 @@ import {
   ROUTE_PROTOCOL,
 } from './names.ts';
 import { PodLinkError } from './pod-link-error.ts';
-import { type PodSource, SOURCES, sourceElement, TABLE, TRACKED } from './table.ts';
+import { orEmpty, type PodSource, SOURCES, sourceElement, TABLE, TRACKED } from './table.ts';
 
 /** Everything that makes a pod link, and what its CNI result is made of. */
 export interface PodLink extends Attachment {
@@ -77,7 +77,7 @@ export class PodLinks {
       this.#configureHost(link, 'add');
       reached('host-configured');
     } catch (error) {
-      this.#withdraw(link, link.addresses);
+      this.#withdraw(hostLinkName(link), link.addresses);
       if (created) await this.#rtnl.deleteLinkAsync(hostLinkName(link), { ifMissing: 'ignore' });
       throw error;
     }
@@ -94,17 +94,33 @@ export class PodLinks {
     addresses: readonly string[] | undefined,
     reached: StepListener = () => {},
   ): Promise<void> {
-    const name = hostLinkName(attachment);
-    this.#withdraw(
-      attachment,
-      addresses ??
-        this.sources()
-          .filter((s) => s.link === name)
-          .map((s) => s.address),
-    );
+    await this.remove(hostLinkName(attachment), addresses, reached);
+  }
+
+  /** {@link detach} for a host end of which only the name is known. */
+  async remove(
+    name: string,
+    addresses: readonly string[] | undefined = this.#admitted(name),
+    reached: StepListener = () => {},
+  ): Promise<void> {
+    this.#withdraw(name, addresses);
     reached('sources-withdrawn');
-    if (this.#rtnl.link(name)) await this.#rtnl.deleteLinkAsync(name, { ifMissing: 'ignore' });
+    if (this.#rtnl.linkIndex(name) !== undefined) {
+      await this.#rtnl.deleteLinkAsync(name, { ifMissing: 'ignore' });
+    }
     reached('link-deleted');
+  }
+
+  /** Addresses in conntrack although pod traffic is not (see `tracked_pods`); none while there is no table. */
+  trackedAddresses(): Set<string> {
+    const read = (family: 4 | 6) => orEmpty(() => this.#nft.listElements(TABLE, TRACKED[family].name));
+    return new Set([...read(4), ...read(6)].map(({ key }) => String(key)));
+  }
+
+  #admitted(name: string): string[] {
+    return this.sources()
+      .filter(({ link }) => link === name)
+      .map(({ address }) => address);
   }
 
   /**
@@ -118,19 +134,35 @@ export class PodLinks {
     this.#configureHost(link, 'replace');
   }
 
-  /** What the node's table admits now. */
+  /** What the node's table admits now; nothing while there is no table. */
   sources(): PodSource[] {
     return ([4, 6] as const).flatMap((family) =>
-      this.#nft.listElements(TABLE, SOURCES[family].name).map(({ key }) => {
+      orEmpty(() => this.#nft.listElements(TABLE, SOURCES[family].name)).map(({ key }) => {
         const [link = '', address = ''] = key as readonly string[];
         return { link, address };
       }),
     );
   }
 
+  /**
+   * Refuses what {@link attach} would refuse for the pod's sake, without a trace.
+   *
+   * @throws PodLinkError `exists`, `no-namespace`
+   */
+  refuseOccupied(netns: string, ifName: string): void {
+    let occupied: boolean;
+    try {
+      using pod = Rtnl.open({ netns });
+      occupied = pod.linkIndex(ifName) !== undefined;
+    } catch (error) {
+      throw isKernelError(error) ? noNamespace(netns) : error;
+    }
+    if (occupied) throw podExists(netns, ifName);
+  }
+
   #refuseExisting(link: PodLink): void {
     const name = hostLinkName(link);
-    if (this.#rtnl.link(name)) {
+    if (this.#rtnl.linkIndex(name) !== undefined) {
       throw new PodLinkError(
         'exists',
         `interface ${name} of ${attachmentKey(link)} already exists on the node`,
@@ -151,119 +183,106 @@ export class PodLinks {
         peer: { name: ifName, mac: pod, mtu, netns },
       });
     } catch (error) {
-      if (isKernelError(error, 'EEXIST')) {
-        throw new PodLinkError(
-          'exists',
-          `interface ${ifName} already exists in ${netns}`,
-          'send DEL first, or use another CNI_IFNAME',
-        );
-      }
+      if (isKernelError(error, 'EEXIST')) throw podExists(netns, ifName);
       // A path that is there but no namespace: a leftover of a mount.
       if (isKernelError(error, 'ENOENT', 'EINVAL', 'EBADF', 'EACCES') && !isNamespace(netns)) {
-        throw new PodLinkError(
-          'no-namespace',
-          `${netns} is not a network namespace`,
-          'the sandbox is gone; make a new one',
-        );
+        throw noNamespace(netns);
       }
       throw error;
     }
   }
 
   #configurePod(link: PodLink, verb: 'add' | 'replace'): void {
-    const { netns, ifName } = link;
+    const { netns, ifName, mtu, addresses } = link;
     const { host } = linkMacs(link);
     using pod = Rtnl.open({ netns });
-    const index = pod.link(ifName)?.index;
-    if (index === undefined) {
+    const dev = pod.linkIndex(ifName);
+    if (dev === undefined) {
       throw new PodLinkError('missing', `interface ${ifName} is not in ${netns}`, 'send DEL, then ADD');
     }
-    pod.setLink('lo', { up: true });
-    pod.setLink(index, { up: true, mtu: link.mtu });
-    for (const address of link.addresses) {
-      const v6 = address.includes(':');
-      const gateway = v6 ? POD_GATEWAY6 : POD_GATEWAY;
-      this.#addAddress(pod, link, index, address);
-      pod.setNeighbour({ dev: index, address: gateway, mac: host });
-      const route = { dst: 'default', via: gateway, dev: index, onlink: true } as const;
-      if (verb === 'replace') pod.replaceRoute(route);
-      else
-        orExists(
-          () => pod.addRoute(route),
-          `${netns} already has a default route`,
-          'attach one default network to a pod',
-        );
-    }
-  }
-
-  #addAddress(pod: Rtnl, link: PodLink, index: number, address: string): void {
-    const spec = { address, prefixLength: address.includes(':') ? 128 : 32 };
+    const configure = (): void =>
+      pod.batch((batch) => {
+        batch.setLink('lo', { up: true });
+        batch.setLink(dev, { up: true, mtu });
+        for (const address of addresses) {
+          const via = address.includes(':') ? POD_GATEWAY6 : POD_GATEWAY;
+          batch.addAddress(dev, { address, prefixLength: fullLength(address) }, { ifExists: 'ignore' });
+          batch.setNeighbour({ dev, address: via, mac: host });
+          batch[`${verb}Route`]({ dst: 'default', via, dev, onlink: true });
+        }
+      });
     try {
-      pod.addAddress(index, spec, { ifExists: 'ignore' });
+      configure();
     } catch (error) {
-      // Some runtimes switch IPv6 off in new namespaces.
-      if (!address.includes(':') || !isKernelError(error, 'EACCES', 'EPERM')) throw error;
-      setNetSysctl(link.netns, `ipv6/conf/${link.ifName}/disable_ipv6`, 0);
-      pod.addAddress(index, spec, { ifExists: 'ignore' });
+      if (isTakenRoute(error)) {
+        const fix = 'attach one default network to a pod';
+        throw new PodLinkError('route-exists', `${netns} already has a default route`, fix);
+      }
+      // Some runtimes switch IPv6 off in new namespaces. What is there by now stays.
+      if (!isKernelError(error, 'EACCES') || !addresses.some((one) => one.includes(':'))) throw error;
+      setNetSysctl(netns, `ipv6/conf/${ifName}/disable_ipv6`, 0);
+      this.#configurePod(link, 'replace');
     }
   }
 
   #configureHost(link: PodLink, verb: 'add' | 'replace'): void {
     const name = hostLinkName(link);
     const { pod } = linkMacs(link);
-    const index = this.#rtnl.link(name)?.index;
-    if (index === undefined) {
-      throw new PodLinkError(
-        'missing',
-        `interface ${name} of ${attachmentKey(link)} is not on the node`,
-        'send DEL, then ADD',
-      );
+    const dev = this.#rtnl.linkIndex(name);
+    if (dev === undefined) {
+      const message = `interface ${name} of ${attachmentKey(link)} is not on the node`;
+      throw new PodLinkError('missing', message, 'send DEL, then ADD');
     }
-    this.#rtnl.setLink(index, {
-      up: true,
-      mtu: link.mtu,
-      alias: linkAlias(link),
-      // The source check in the node's table is stricter than rp_filter, and counts.
-      ipv4: { proxyArp: true, rpFilter: 0 },
-      linkLocal: false,
-    });
-    for (const address of link.addresses) {
-      this.#rtnl.setNeighbour({ dev: index, address, mac: pod });
-      const route = { dst: prefixed(address), dev: index, protocol: ROUTE_PROTOCOL } as const;
-      if (verb === 'replace') this.#rtnl.replaceRoute(route);
-      // Two pods with one address would be the worst of all faults: the kernel is asked to refuse it.
-      else
-        orExists(
-          () => this.#rtnl.addRoute(route),
-          `the node already has a route to ${address}`,
-          'find its owner with: ip route',
-        );
+    try {
+      this.#rtnl.batch((batch) => {
+        // Before it is up, or the kernel has made its link-local address already.
+        batch.setLink(dev, { linkLocal: false });
+        // The source check in the node's table is stricter than rp_filter, and counts.
+        const ipv4 = { proxyArp: true, rpFilter: 0 } as const;
+        batch.setLink(dev, { up: true, mtu: link.mtu, alias: linkAlias(link), group: POD_LINK_GROUP, ipv4 });
+        for (const address of link.addresses) {
+          batch.setNeighbour({ dev, address, mac: pod });
+          // Two pods with one address would be the worst of all faults: the kernel is asked to refuse it.
+          batch[`${verb}Route`]({ dst: prefixed(address), dev, protocol: ROUTE_PROTOCOL });
+        }
+      });
+    } catch (error) {
+      if (!isTakenRoute(error)) throw error;
+      const message = `the node already has a route to ${link.addresses.join(' or ')}`;
+      throw new PodLinkError('route-exists', message, 'find what it leads to with: ip route');
     }
   }
 
   #admit(link: PodLink): void {
     const tx = new Transaction();
-    for (const [set, elements] of elementsOf(link, link.addresses, link.tracked)) {
+    for (const [set, elements] of elementsOf(hostLinkName(link), link.addresses, link.tracked)) {
       tx.addElements({ table: TABLE, set, elements });
     }
     this.#nft.commit(tx);
   }
 
-  #withdraw(attachment: Attachment, addresses: readonly string[]): void {
-    for (const [set, elements] of elementsOf(attachment, addresses, true)) {
-      // One transaction each: kernels before 6.3 cannot ignore what is missing, and refuse all.
-      const tx = new Transaction().deleteElements({ table: TABLE, set, elements });
+  #withdraw(link: string, addresses: readonly string[]): void {
+    if (addresses.length === 0) return;
+    // Looked up, because the kernel waits 8 ms for its readers when it has to refuse a transaction.
+    const tracked = this.trackedAddresses();
+    const elements = addresses.flatMap((one) => elementsOf(link, [one], tracked.has(one)));
+    const remove = (some: typeof elements): boolean => {
+      const tx = new Transaction();
+      for (const [set, entries] of some) tx.deleteElements({ table: TABLE, set, elements: entries });
       try {
         this.#nft.commit(tx);
+        return true;
       } catch (error) {
-        if (!isKernelError(error, 'ENOENT')) throw error;
+        if (isKernelError(error, 'ENOENT')) return false;
+        throw error;
       }
-    }
+    };
+    // One missing element refuses them all (before Linux 6.3 it cannot be ignored): then one by one.
+    if (!remove(elements)) for (const one of elements) remove([one]);
   }
 }
 
-function elementsOf(attachment: Attachment, addresses: readonly string[], tracked: boolean | undefined) {
-  const link = hostLinkName(attachment);
+function elementsOf(link: string, addresses: readonly string[], tracked: boolean | undefined) {
   return addresses.flatMap((address) => {
     const { family } = parseAddress(address);
     const source = [SOURCES[family], [sourceElement({ link, address })]] as const;
@@ -273,16 +292,25 @@ function elementsOf(attachment: Attachment, addresses: readonly string[], tracke
 
 /** The address as a prefix of its full length. */
 export function prefixed(address: string): string {
-  return `${address}/${address.includes(':') ? 128 : 32}`;
+  return `${address}/${fullLength(address)}`;
 }
 
-function orExists(add: () => void, message: string, fix: string): void {
-  try {
-    add();
-  } catch (error) {
-    if (isKernelError(error, 'EEXIST')) throw new PodLinkError('route-exists', message, fix);
-    throw error;
-  }
+function fullLength(address: string): 32 | 128 {
+  return address.includes(':') ? 128 : 32;
+}
+
+function isTakenRoute(error: unknown): boolean {
+  return isKernelError(error, 'EEXIST') && error.operation === 'add route';
+}
+
+function podExists(netns: string, ifName: string): PodLinkError {
+  const message = `interface ${ifName} already exists in ${netns}`;
+  return new PodLinkError('exists', message, 'send DEL first, or use another CNI_IFNAME');
+}
+
+function noNamespace(netns: string): PodLinkError {
+  const message = `${netns} is not a network namespace`;
+  return new PodLinkError('no-namespace', message, 'the sandbox is gone; make a new one');
 }
 
 function isNamespace(path: string): boolean {

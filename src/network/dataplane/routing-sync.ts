@@ -110,7 +110,9 @@ function syncVxlan(rtnl: Rtnl, wanted: WantedVxlan, findings: string[]): void {
     const { vni, port, local, uplink } = wanted;
     rtnl.createVxlan({ name, vni, port, local, mtu, mac, learning: false, dev: uplink });
   }
-  rtnl.setLink(name, { up: true, mtu, ipv4: { rpFilter: 0, sendRedirects: false }, linkLocal: false });
+  // Before it is up, or the kernel has made its link-local address already.
+  rtnl.setLink(name, { linkLocal: false });
+  rtnl.setLink(name, { up: true, mtu, ipv4: { rpFilter: 0, sendRedirects: false } });
   const index = rtnl.link(name)?.index ?? 0;
   const present = rtnl.addresses(index);
   for (const address of wanted.addresses) {

@@ -1,6 +1,7 @@
 import { firstAddress, formatCidr, parseCidr } from '../../address/cidr.ts';
 import { formatAddress, parseAddress } from '../../address/ip.ts';
 import { summarise } from '../../address/range.ts';
+import { isKernelError } from '../../kernel/errno.ts';
 import {
   type ChainSpec,
   type CounterSpec,
@@ -119,6 +120,16 @@ export function tableModel(network: NodeNetwork, pods: Iterable<PodSource>): Tab
       ...families.flatMap((family) => masquerade(network, family)),
     ],
   };
+}
+
+/** What `read` lists, or nothing when the table or set does not exist (any more). */
+export function orEmpty<T>(read: () => T[]): T[] {
+  try {
+    return read();
+  } catch (error) {
+    if (isKernelError(error, 'ENOENT')) return [];
+    throw error;
+  }
 }
 
 /** The element that admits a pod's address on its link. */

@@ -1,0 +1,110 @@
+import { mkdirSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { DEFAULT_SPOOL } from '../cni/protocol.ts';
+import { crashStepProblem } from './crash.ts';
+import { LIST_ARGUMENT, printSandboxes } from './runtime.ts';
+
+const VERSION = '0.1.0';
+const HELP = `Usage: agent [options]
+
+The Flyover node agent: gives pods their addresses and their network.
+
+  --config FILE    node configuration (default /etc/flyover/node.json); read again on SIGHUP and when it changes
+  --state DIR      address journal (default /var/lib/flyover/agent)
+  --run DIR        sockets agent.sock and metrics.sock (default /run/flyover)
+  --spool DIR      queued DELs (default ${DEFAULT_SPOOL})
+  --metrics ADDR   serve health and metrics over TCP too, on loopback only: 127.0.0.1:9470
+  --log-level L    trace, debug, info (default), warn or error
+  --version, --help
+
+Exit codes: 0 stopped by a signal, 1 failure, 2 wrong usage.
+`;
+
+interface Values {
+  config: string;
+  state: string;
+  run: string;
+  spool: string;
+  metrics?: string;
+  'log-level': string;
+}
+
+function usage(message: string): never {
+  process.stderr.write(`agent: ${message}\n\n${HELP}`);
+  process.exit(2);
+}
+
+function readArguments(): Values {
+  try {
+    const { values } = parseArgs({
+      options: {
+        config: { type: 'string', default: '/etc/flyover/node.json' },
+        state: { type: 'string', default: '/var/lib/flyover/agent' },
+        run: { type: 'string', default: '/run/flyover' },
+        spool: { type: 'string', default: DEFAULT_SPOOL },
+        metrics: { type: 'string' },
+        'log-level': { type: 'string', default: 'info' },
+        version: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    if (values.help || values.version) {
+      process.stdout.write(values.help ? HELP : `${VERSION}\n`);
+      process.exit(0);
+    }
+    return values;
+  } catch (error) {
+    return usage(error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function run(values: Values): Promise<void> {
+  const { pino } = await import('pino');
+  const { Agent } = await import('./agent.ts');
+  const { metrics, config, state, run, spool } = values;
+  const log = pino({ level: values['log-level'], base: null }, pino.destination({ fd: 2, sync: true }));
+  mkdirSync(run, { recursive: true, mode: 0o755 });
+  const agent = await Agent.start(
+    {
+      config,
+      state,
+      run,
+      spool,
+      version: VERSION,
+      self: [process.execPath, process.argv[1] ?? ''],
+      ...(metrics === undefined ? {} : { metrics }),
+    },
+    log,
+  );
+  process.on(
+    'SIGHUP',
+    () => void agent.reload().catch((error: unknown) => log.error({ err: error }, 'reload failed')),
+  );
+  let stopping = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stopping) return;
+      stopping = true;
+      log.info({ signal }, 'stopping; pods keep their network');
+      void agent.stop().then(() => process.exit(0));
+    });
+  }
+}
+
+if (process.argv[2] === LIST_ARGUMENT) {
+  await printSandboxes(process.argv[3] ?? '').catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  });
+} else {
+  const values = readArguments();
+  if (!['trace', 'debug', 'info', 'warn', 'error'].includes(values['log-level'])) {
+    usage(`--log-level '${values['log-level']}' is none; use trace, debug, info, warn or error`);
+  }
+  const problem = crashStepProblem();
+  if (problem) usage(problem);
+  await run(values).catch((error: unknown) => {
+    process.stderr.write(`agent: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  });
+}
