@@ -5,8 +5,8 @@ import { lowerFront } from '../../../../scripts/build-front.ts';
 import { decodeRequest, encodeAnswer } from '../protocol.ts';
 import { spoolName } from '../spool-name.ts';
 import { call } from './call.ts';
-import { type FakeWorld, fakeHost } from './fake-host.ts';
 import type { Host, Outcome } from './host.ts';
+import { type FakeWorld, fakeHost } from './testing.ts';
 
 const env = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'abc', CNI_NETNS: '/run/netns/abc', CNI_IFNAME: 'eth0' };
 const config = { cniVersion: '1.1.0', name: 'flyover', type: 'flyover' };
