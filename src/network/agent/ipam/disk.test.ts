@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, open as openFile, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { IpamStore } from './store.ts';
 
 let dir: string;
@@ -56,6 +56,25 @@ describe('the address store on a real disk', () => {
     const again = await open(state);
     expect(again.records()).toEqual(records);
     await again.close();
+  });
+
+  it('waits for the disk before it answers', async () => {
+    const handle = await openFile(join(dir, 'any'), 'w');
+    const datasync = vi.spyOn(Object.getPrototypeOf(handle), 'datasync');
+    const sync = vi.spyOn(Object.getPrototypeOf(handle), 'sync');
+    await handle.close();
+    try {
+      const store = await open(join(dir, 'new'));
+      // The first file; the folder's name in its parent, and the file's name in the folder.
+      expect([datasync.mock.calls.length, sync.mock.calls.length]).toEqual([1, 2]);
+      await store.allocate(pod('a'));
+      expect(datasync).toHaveBeenCalledTimes(2);
+      await Promise.all([store.release(pod('a')), store.allocate(pod('b')), store.allocate(pod('c'))]);
+      expect(datasync).toHaveBeenCalledTimes(3);
+      await store.close();
+    } finally {
+      vi.restoreAllMocks();
+    }
   });
 
   it('drops a torn end, and refuses a damaged middle without touching it', async () => {

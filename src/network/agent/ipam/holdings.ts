@@ -25,7 +25,7 @@ export class Contradiction extends Error {
 export class Holdings {
   readonly #records = new Map<string, IpamRecord>();
   readonly #holders = new Map<string, string>();
-  /** In the order of release. */
+  /** In the order of release; what is held is not in it, so that a release adds it at the end. */
   readonly #released = new Map<string, number>();
 
   constructor(state: HoldingsState = { records: [], released: [] }) {
@@ -98,8 +98,6 @@ export class Holdings {
     this.#records.delete(keyText(key));
     for (const address of record.addresses) {
       this.#holders.delete(address);
-      // Taken out first, so that it moves to the end of the order.
-      this.#released.delete(address);
       this.#released.set(address, at);
     }
   }

@@ -48,8 +48,7 @@ export async function readJournal(folder: StateFolder): Promise<JournalContents>
   const broken = lines.findIndex((line) => line.value === undefined);
   if (broken > 0) {
     const { offset } = lines[broken]!;
-    const goesOn = lines.slice(broken).some((line) => line.value !== undefined);
-    if (goesOn || holdsLine(bytes.subarray(offset), BODY_MARK)) {
+    if (holdsLine(bytes.subarray(offset), BODY_MARK)) {
       throw corrupt(path, broken, offset, 'is damaged, but lines after it are not');
     }
   }
