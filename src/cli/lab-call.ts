@@ -21,9 +21,9 @@ export function apiPath(...parts: string[]): string {
   return `/v1/${parts.map(encodeURIComponent).join('/')}`;
 }
 
-/** A whole number of the command line; what is none goes through as NaN and is refused by the rules with its name. */
-export function wholeNumber(text: string): number {
-  return /^-?\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+/** A whole number of the command line; what is none goes through as it is, and the rules refuse it by its name. */
+export function wholeNumber(text: string): number | string {
+  return /^-?\d{1,9}$/.test(text) ? Number(text) : text;
 }
 
 /** `NAME` or `NAME=CIDR`. */

@@ -23,11 +23,11 @@ const columns: Column<ClusterView>[] = [
 ];
 
 interface CreateOptions {
-  nodes: number;
+  nodes: number | string;
   podCidr?: string;
   vnet?: string;
   subnet?: string;
-  maxPods?: number;
+  maxPods?: number | string;
   output: Format;
 }
 
@@ -68,13 +68,9 @@ export function clusterCommand(): Command {
         '/v1/clusters',
         {
           name,
-          // JSON has no NaN: what is no number travels as one that every rule refuses.
-          nodes: Number.isNaN(options.nodes) ? -1 : options.nodes,
+          nodes: options.nodes,
           podCidr: options.podCidr,
-          maxPods:
-            options.maxPods === undefined || Number.isNaN(options.maxPods)
-              ? options.maxPods && -1
-              : options.maxPods,
+          maxPods: options.maxPods,
           vnet: vnet?.name,
           vnetPrefix: vnet?.range,
           subnet: subnet?.name,

@@ -13,6 +13,11 @@ export async function exitLike(child: ChildProcess): Promise<void> {
   process.off('SIGINT', ignore);
 }
 
+/** The words of a command line as the user typed them, without the `--` that may stand before them. */
+export function withoutDashes(command: string[]): string[] {
+  return command[0] === '--' ? command.slice(1) : command;
+}
+
 /** Runs a program of this machine in a network namespace, with our terminal. */
 export function execInNamespace(namespace: string, command: string[]): ChildProcess {
   return spawn('nsenter', [`--net=${namespace}`, '--', ...command], { stdio: 'inherit' });

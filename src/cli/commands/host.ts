@@ -6,7 +6,7 @@ import { call } from '../../lab/supervisor/client.ts';
 import type { HostView } from '../../lab/supervisor/hosts.ts';
 import { apiPath } from '../lab-call.ts';
 import { type Column, type Format, outputOption, render } from '../output.ts';
-import { execInNamespace, exitLike } from './exec.ts';
+import { execInNamespace, exitLike, withoutDashes } from './exec.ts';
 
 function placeText({ properties: { place } }: HostView): string {
   if (place.kind === 'vnet') return `vnet ${place.virtualNetwork}/${place.subnet}`;
@@ -26,9 +26,9 @@ const siteColumns: Column<Resource<Site>>[] = [
 ];
 
 export function hostCommand(): Command {
-  const host = new Command('host').description(
-    'machines that are no nodes: in a virtual network, on-premises, on the internet',
-  );
+  const host = new Command('host')
+    .enablePositionalOptions()
+    .description('machines that are no nodes: in a virtual network, on-premises, on the internet');
   host
     .command('add <name>')
     .description('add a machine; say where with exactly one of --vnet, --internet, --on-premises')
@@ -78,7 +78,7 @@ export function hostCommand(): Command {
           hosts.map((candidate) => candidate.name),
         );
       }
-      await exitLike(execInNamespace(found.namespace, command));
+      await exitLike(execInNamespace(found.namespace, withoutDashes(command)));
     });
   return host;
 }

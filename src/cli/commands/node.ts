@@ -6,7 +6,7 @@ import type { ClusterView, NodeView } from '../../lab/supervisor/clusters.ts';
 import { machineRefOf } from '../../lab/supervisor/node-start.ts';
 import { apiPath, callWithProgress } from '../lab-call.ts';
 import { type Column, type Format, outputOption, render } from '../output.ts';
-import { exitLike } from './exec.ts';
+import { exitLike, withoutDashes } from './exec.ts';
 
 export const nodeColumns: Column<NodeView>[] = [
   { header: 'CLUSTER', value: (node) => node.cluster },
@@ -25,9 +25,9 @@ export const nodeColumns: Column<NodeView>[] = [
 ];
 
 export function nodeCommand(): Command {
-  const node = new Command('node').description(
-    'nodes of clusters; NODE is a name or the number in the # column',
-  );
+  const node = new Command('node')
+    .enablePositionalOptions()
+    .description('nodes of clusters; NODE is a name or the number in the # column');
   node
     .command('list [cluster]')
     .alias('ls')
@@ -82,7 +82,7 @@ export function nodeCommand(): Command {
           status: 409,
         });
       }
-      await exitLike(execInMachine(machine, command, { tty: true }));
+      await exitLike(execInMachine(machine, withoutDashes(command), { tty: true }));
     });
   return node;
 }

@@ -112,16 +112,15 @@ describe('address ranges', () => {
       { dst: '0.0.0.0/0', dev: 'eth0' },
       { dst: '128.0.0.0/1', dev: 'tun0' },
       { dst: '10.0.0.0/8', dev: 'eth0' },
-      { dst: '198.51.100.0/24', dev: 'flyover0' },
-      { dst: '203.0.113.0/24', dev: 'flyover0' },
+      { dst: '198.19.0.0/24', dev: 'flyover0' },
     ];
-    expect(rangeChecks(routes).map(({ status }) => status)).toEqual(['ok', 'ok', 'ok']);
+    expect(rangeChecks(routes).map(({ status }) => status)).toEqual(['ok', 'ok']);
   });
 
   test.each([
-    ['the same range', '198.51.100.0/24'],
-    ['a part of it', '198.51.100.17/32'],
-    ['more than it', '198.51.0.0/16'],
+    ['the same range', '198.19.0.0/24'],
+    ['a part of it', '198.19.0.17/32'],
+    ['more than it', '198.19.0.0/16'],
   ])('%s on another link is one, and is named', (_, dst) => {
     expect(check({ dst, dev: 'eth1' })).toMatchObject({
       status: 'fail',

@@ -1,7 +1,7 @@
 import { cidrsOverlap, parseCidr } from '../../address/cidr.ts';
 import { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { MACHINE_LINK } from '../../lab/fabric/names.ts';
-import { INTERNET_HOST_RANGE, MACHINE_LINK_RANGE, PUBLIC_RANGE } from '../../lab/fabric/ranges.ts';
+import { MACHINE_LINK_RANGE, PUBLIC_RANGE } from '../../lab/fabric/ranges.ts';
 import type { Check } from './check.ts';
 
 /** A route of this machine, of whatever table. */
@@ -13,8 +13,7 @@ export interface MachineRoute {
 
 /** The machine gets a route to each of these while a lab is up. Everything else stays inside the lab. */
 const RANGES = [
-  { name: 'lab addresses', cidr: PUBLIC_RANGE, use: "the lab's public addresses (RFC 5737)" },
-  { name: 'lab internet', cidr: INTERNET_HOST_RANGE, use: "hosts on the lab's internet (RFC 5737)" },
+  { name: 'lab addresses', cidr: PUBLIC_RANGE, use: "the lab's public addresses (RFC 2544)" },
   { name: 'lab link', cidr: MACHINE_LINK_RANGE, use: 'the link between this machine and the lab (RFC 2544)' },
 ] as const;
 

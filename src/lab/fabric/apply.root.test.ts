@@ -35,19 +35,19 @@ const model = (): FabricModel => ({
         { name: 'a', addressPrefix: '10.0.1.0/24' },
         { name: 'b', addressPrefix: '10.0.2.0/24' },
       ],
-      publicAddress: '198.51.100.4',
+      publicAddress: '198.19.0.4',
     },
     {
       name: 'spoke',
       addressPrefixes: ['10.1.0.0/16'],
       subnets: [{ name: 'x', addressPrefix: '10.1.1.0/24' }],
-      publicAddress: '198.51.100.5',
+      publicAddress: '198.19.0.5',
     },
     {
       name: 'far',
       addressPrefixes: ['10.2.0.0/16'],
       subnets: [{ name: 'x', addressPrefix: '10.2.1.0/24' }],
-      publicAddress: '198.51.100.6',
+      publicAddress: '198.19.0.6',
     },
   ],
   peerings: [
@@ -138,7 +138,6 @@ describe('the fabric in the kernel', () => {
     ['node to the internet', nodeOne, '203.0.113.4'],
     ['a machine to a node', host('vm'), '10.0.1.4'],
     ['on-premises to a node', host('desk'), '10.0.2.4'],
-    ['the machine that the lab runs on to its internet', MACHINE_STAND_IN, '203.0.113.4'],
   ])('%s', (_what, from, to) => {
     expect(ping(from, to)).toBe(true);
   });

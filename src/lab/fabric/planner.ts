@@ -6,7 +6,6 @@ import type { FabricModel } from './model.ts';
 import { linkName, MACHINE, MACHINE_LINK, namespaceOf, PORT_PREFIX } from './names.ts';
 import type { FabricPlan, NamespacePlan } from './plan.ts';
 import {
-  INTERNET_HOST_RANGE,
   LAB_LINK_ADDRESS,
   LAB_RANGES,
   MACHINE_LINK_ADDRESS,
@@ -45,9 +44,7 @@ function planInternet(plan: PlanBuilder): NamespacePlan {
     'flyover: machine <-> lab',
   );
   machine.addresses.push({ dev: MACHINE_LINK, address: MACHINE_LINK_ADDRESS, prefixLength: 32 });
-  for (const range of [PUBLIC_RANGE, INTERNET_HOST_RANGE]) {
-    machine.routes.push({ dst: range, type: 'unicast', dev: MACHINE_LINK, via: TRANSIT_GATEWAY });
-  }
+  machine.routes.push({ dst: PUBLIC_RANGE, type: 'unicast', dev: MACHINE_LINK, via: TRANSIT_GATEWAY });
   // What nobody holds is refused here and never tried on the uplink.
   for (const range of LAB_RANGES) internet.routes.push({ dst: range, type: 'unreachable' });
   internet.addresses.push({ dev: 'lo', address: LAB_LINK_ADDRESS, prefixLength: 32 });

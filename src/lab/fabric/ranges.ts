@@ -1,8 +1,12 @@
 /** Address ranges that the lab takes for itself on the machine it runs on. `flyover doctor` checks them. */
 
-/** Public addresses of the lab (RFC 5737 TEST-NET-2): what virtual networks wear on the lab's internet. */
-export const PUBLIC_RANGE = '198.51.100.0/24';
-/** Hosts on the lab's internet take their addresses here unless told otherwise (RFC 5737 TEST-NET-3). */
+/**
+ * Public addresses of the lab: what virtual networks wear on the lab's internet, and the only range of which the
+ * machine gets a route. From RFC 2544's range and not from the documentation ranges (RFC 5737), which machines
+ * behind a NAT of their own really use: a route to one of those once hid a machine's package mirror.
+ */
+export const PUBLIC_RANGE = '198.19.0.0/24';
+/** Hosts on the lab's internet (RFC 5737 TEST-NET-3). Inside the lab only: the machine has no route there. */
 export const INTERNET_HOST_RANGE = '203.0.113.0/24';
 /** The link between the machine and the lab (RFC 2544): .1 is the machine, .2 the lab's internet. */
 export const MACHINE_LINK_RANGE = '198.18.0.0/30';

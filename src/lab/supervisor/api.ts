@@ -18,9 +18,10 @@ const text = z.string().max(200);
 const schemas = {
   cluster: z.strictObject({
     name: text,
-    nodes: z.number(),
+    // Words that are no numbers come as they were typed: the rules name them in their refusal.
+    nodes: z.union([z.number(), text]),
     podCidr: text.optional(),
-    maxPods: z.number().optional(),
+    maxPods: z.union([z.number(), text]).optional(),
     vnet: text.optional(),
     vnetPrefix: text.optional(),
     subnet: text.optional(),

@@ -74,7 +74,7 @@ export class Clusters {
         provisioningState: 'Creating',
         properties: cluster,
       });
-      for (let i = 0; i < request.nodes; i++) this.#putMachine(request.name);
+      for (let i = 0; i < Number(request.nodes); i++) this.#putMachine(request.name);
     });
   }
 

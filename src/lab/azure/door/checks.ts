@@ -1,6 +1,6 @@
 import { type Cidr, cidrContains, cidrsOverlap, formatCidr, parseCidr } from '../../../address/cidr.ts';
 import { LabError } from '../../errors.ts';
-import { INTERNET_HOST_RANGE, PUBLIC_RANGE } from '../../fabric/ranges.ts';
+import { LAB_RANGES } from '../../fabric/ranges.ts';
 
 /** Ranges that pods, services and virtual networks may not use. Source: AKS documentation, and the lab's own. */
 export const RESERVED_RANGES = [
@@ -10,9 +10,7 @@ export const RESERVED_RANGES = [
   '172.31.0.0/16',
   '127.0.0.0/8',
   '224.0.0.0/4',
-  '198.18.0.0/15',
-  PUBLIC_RANGE,
-  INTERNET_HOST_RANGE,
+  ...LAB_RANGES,
 ].map((range) => parseCidr(range));
 
 /** Names become namespaces, host names and paths: the strictest of their rules holds for all. */

@@ -23,9 +23,10 @@ export const MAX_NODES = 1000;
 
 export interface ClusterRequest {
   name: string;
-  nodes: number;
+  /** 1..1000; a text is refused. */
+  nodes: number | string;
   podCidr?: string | undefined;
-  maxPods?: number | undefined;
+  maxPods?: number | string | undefined;
   /** Name of a virtual network; made with `vnetPrefix` when it does not exist. */
   vnet?: string | undefined;
   vnetPrefix?: string | undefined;

@@ -28,7 +28,7 @@ function admit(inventory: Inventory, request: Partial<ClusterRequest> & { name: 
   ];
   const named = { ...cluster, name: request.name, id: resourceId(TYPES.cluster, [request.name]) };
   inventory.clusters.push(named);
-  for (let i = 0; i < wanted.nodes; i++) {
+  for (let i = 0; i < Number(wanted.nodes); i++) {
     const machine = newMachine(inventory, named);
     inventory.machines.push({ ...machine.properties, name: machine.name, id: machine.name });
   }
