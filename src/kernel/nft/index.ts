@@ -1,6 +1,7 @@
 /** nf_tables by netlink: see {@link Transaction}, {@link Nft} and the combinators of rule.ts and expression.ts. */
 export { type DataTypeName, dataTypes, type Scalar } from './datatype.ts';
 export * from './expression.ts';
+export { FakeNft } from './fake.ts';
 export { NftInputError } from './input-error.ts';
 export type * from './nft.ts';
 export {
