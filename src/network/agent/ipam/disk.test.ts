@@ -95,6 +95,14 @@ describe('the address store on a real disk', () => {
     expect(await readFile(path)).toEqual(damaged);
   });
 
+  it('says why a folder cannot be used', async () => {
+    await writeFile(join(dir, 'file'), '');
+    await expect(open(join(dir, 'file'))).rejects.toMatchObject({ code: 'write-failed' });
+    await expect(open(join(dir, 'file'))).rejects.toThrow(
+      /cannot be used: .* make it a folder on a local disk/,
+    );
+  });
+
   it('lets nobody else in while it is open, and names who is', async () => {
     const store = await open();
     await expect(open()).rejects.toThrow(
@@ -107,7 +115,7 @@ describe('the address store on a real disk', () => {
   it('follows no symbolic link in place of its files', async () => {
     await writeFile(join(dir, 'precious'), 'keep me');
     await symlink(join(dir, 'precious'), join(dir, 'lock'));
-    await expect(open()).rejects.toMatchObject({ code: 'ELOOP' });
+    await expect(open()).rejects.toThrow(/cannot be used: ELOOP/);
     await rm(join(dir, 'lock'));
     await symlink(join(dir, 'precious'), join(dir, 'ipam.journal.next'));
     await expect(open()).rejects.toMatchObject({ code: 'write-failed' });

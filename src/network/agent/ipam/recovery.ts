@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { type Clock, SteadyTime } from './clock.ts';
-import { IpamError } from './error.ts';
 import type { StateFolder } from './folder.ts';
 import { Holdings, holdingsSchema } from './holdings.ts';
 import { corrupt, JournalWriter, readJournal } from './journal.ts';
@@ -33,7 +32,7 @@ export interface Recovered {
 /**
  * Rebuilds the state from its folder, which is locked already. The journal is rewritten at once: that removes a
  * torn end, stores the clock, and proves that the disk takes writes before the first pod depends on it.
- * @throws IpamError `corrupt`, `write-failed`
+ * @throws IpamError `corrupt`; whatever the folder throws
  */
 export async function recover(folder: StateFolder, clock: Clock, options: PoolOptions): Promise<Recovered> {
   const contents = await readJournal(folder);
@@ -53,20 +52,7 @@ export async function recover(folder: StateFolder, clock: Clock, options: PoolOp
   // Of other blocks only what still rests is worth remembering: the node may get its old block back.
   holdings.forget((address, at) => !pools.serves(address) && at + pools.cooldownMs <= now);
   const writer = new JournalWriter(folder, contents.line);
-  try {
-    await writer.rewrite({ time: time.save(), ...holdings.toJSON() });
-  } catch (error) {
-    throw new IpamError(
-      'write-failed',
-      {
-        field: 'state folder',
-        value: folder.path,
-        rule: `takes no writes: ${error instanceof Error ? error.message : String(error)}`,
-        fix: 'free space on its disk, or repair it',
-      },
-      error,
-    );
-  }
+  await writer.rewrite({ time: time.save(), ...holdings.toJSON() });
   const outsideBlocks = pools.outside(holdings);
   const fresh = contents.state === undefined;
   const notes: string[] = [];

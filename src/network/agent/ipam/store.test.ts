@@ -224,7 +224,10 @@ describe('IpamStore', () => {
       store.adopt(pod('a'), ['10.244.3.9']),
       store.adopt(pod('b'), ['10.244.3.9']),
     ]);
-    expect(results.map((one) => one.status)).toEqual(['fulfilled', 'rejected']);
+    expect(results).toMatchObject([
+      { status: 'fulfilled' },
+      { status: 'rejected', reason: { code: 'in-use' } },
+    ]);
   });
 
   it('refuses what it could not read back', async () => {

@@ -1,7 +1,7 @@
 import { formatAddress, parseAddress } from '../../../address/ip.ts';
 import { type Clock, type SteadyTime, systemClock } from './clock.ts';
 import { type CommitCounts, type Committed, Committer } from './committer.ts';
-import { IpamError } from './error.ts';
+import { IpamError, isIpamError } from './error.ts';
 import { openFolder, type StateFolder } from './folder.ts';
 import { Holdings } from './holdings.ts';
 import type { JournalWriter } from './journal.ts';
@@ -97,13 +97,27 @@ export class IpamStore {
     const clock = options.clock ?? systemClock();
     // First of all, so that a wrong configuration touches nothing.
     new Pools(options, new Holdings());
-    const folder = options.folder ?? (await openFolder(dir));
-    const unlock = await folder.lock();
     try {
-      return new IpamStore(options, unlock, clock, await recover(folder, clock, options));
+      const folder = options.folder ?? (await openFolder(dir));
+      const unlock = await folder.lock();
+      try {
+        return new IpamStore(options, unlock, clock, await recover(folder, clock, options));
+      } catch (error) {
+        await unlock();
+        throw error;
+      }
     } catch (error) {
-      await unlock();
-      throw error;
+      if (isIpamError(error)) throw error;
+      throw new IpamError(
+        'write-failed',
+        {
+          field: 'state folder',
+          value: dir,
+          rule: `cannot be used: ${error instanceof Error ? error.message : String(error)}`,
+          fix: 'make it a folder on a local disk that this process may write, with space left',
+        },
+        error,
+      );
     }
   }
 
