@@ -67,6 +67,8 @@ export class RtnlMonitor extends EventEmitter<{ event: [RtnlEvent]; close: [] }>
   readonly #queueLimit: number;
   readonly #queues = new Set<Queue>();
   #closed = false;
+  /** Events were lost and what still waits is of no use. */
+  #overrun = false;
 
   private constructor(socket: NetlinkSocket, options: MonitorOptions) {
     super();
@@ -114,19 +116,32 @@ export class RtnlMonitor extends EventEmitter<{ event: [RtnlEvent]; close: [] }>
 
   #read(): void {
     try {
-      this.#socket.receive((message) => {
+      const empty = this.#socket.receive((message) => {
+        if (this.#overrun || this.#closed) return;
         const event = this.#decode(message);
-        if (event && !this.#closed) this.#publish(event);
+        if (event) this.#publish(event);
       }, MOST);
+      if (!empty || !this.#overrun) return;
+      // Only now: until its buffer was empty the kernel dropped everything, so that a state read before this
+      // could be out of date without a word.
+      this.#overrun = false;
+      this.#publish({ type: 'overrun' });
     } catch (error) {
       if (!isKernelError(error, 'ENOBUFS')) throw error;
-      this.#publish({ type: 'overrun' });
+      this.#overrun = true;
     }
   }
 
   #publish(event: RtnlEvent): void {
     for (const queue of this.#queues) queue.push(event);
-    this.emit('event', event);
+    try {
+      this.emit('event', event);
+    } catch (error) {
+      // A listener's fault must not cost the others the events that follow; it is thrown where nobody catches it.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
   #decode(message: NetlinkMessage): RtnlEvent | undefined {

@@ -162,22 +162,23 @@ export class NetlinkSocket {
 
   /**
    * Reads the datagrams that wait now, `most` of them at the most, and gives each message to `each`, whatever its
-   * sequence number. Returns how many messages there were.
+   * sequence number. Returns whether all were read.
    *
-   * @throws KernelError ENOBUFS when the kernel dropped messages since the last call.
+   * @throws KernelError ENOBUFS when the kernel dropped messages. It goes on dropping, without a further word,
+   *   until all that wait are read.
    */
-  receive(each: (message: NetlinkMessage) => void, most = 1000): number {
-    let count = 0;
-    for (let datagrams = 0; ; datagrams++) {
-      const got = datagrams < most ? this.#receive(false) : -1;
-      if (got < 0) return count;
+  receive(each: (message: NetlinkMessage) => void, most: number): boolean {
+    for (let datagrams = 0; datagrams < most; datagrams++) {
+      // `each` may have closed the socket.
+      const got = this.#fd < 0 ? -1 : this.#receive(false);
+      if (got < 0) return true;
       for (let at = 0; at + HEADER_LENGTH <= got; ) {
         const length = this.#messageLength(at, got);
         each(new NetlinkMessage(this.#bytes, this.#view, at, at + length, 0));
-        count++;
         at += (length + 3) & ~3;
       }
     }
+    return false;
   }
 
   close(): void {
