@@ -17,6 +17,10 @@ export interface Attachment extends AttachmentKey {
   /** From CNI_ARGS, where a Kubernetes runtime sent them. */
   readonly podNamespace?: string;
   readonly podName?: string;
+  /** Name of the CNI network (conflist) that it was attached by; GC concerns one network at a time. */
+  readonly network?: string;
+  /** Whether it has host ports, whose connections are tracked. */
+  readonly tracked?: boolean;
 }
 
 /** An attachment and the addresses that it holds: what is on disk. */
@@ -42,6 +46,8 @@ const attachment = {
   hostLink: z.string().max(15),
   podNamespace: z.string().max(253).exactOptional(),
   podName: z.string().max(253).exactOptional(),
+  network: z.string().max(255).exactOptional(),
+  tracked: z.boolean().exactOptional(),
 };
 
 export const attachmentSchema = z.object(attachment);
@@ -65,15 +71,19 @@ export function keyText(key: AttachmentKey): string {
   return `${key.containerId}/${key.ifName}`;
 }
 
-/** @throws IpamError `invalid` that names the first field that cannot be used */
-export function checkAttachment(request: Attachment): void {
-  const result = attachmentSchema.safeParse(request);
-  if (result.success) return;
+/**
+ * What of a request is written down, and nothing else that it may hold.
+ * @throws IpamError `invalid` that names the first field that cannot be used
+ */
+export function checkAttachment(request: Attachment): Attachment {
+  const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
+  const result = attachmentSchema.safeParse(given);
+  if (result.success) return result.data;
   const issue = result.error.issues[0]!;
   const field = String(issue.path[0] ?? 'attachment');
   throw new IpamError('invalid', {
     field,
-    value: (request as unknown as Record<string, unknown>)[field],
+    value: given[field],
     rule: `cannot be written down: ${issue.message}`,
     fix: 'correct what calls the agent',
   });

@@ -37,13 +37,14 @@ describe('IpamStore', () => {
   it('gives an attachment one address of each block, and the same again when asked again', async () => {
     const node = new Node();
     const store = await node.open({ blocks: [BLOCK, 'fd12::300/120'] });
-    const first = await store.allocate({ ...pod('a'), podNamespace: 'default', podName: 'web-0' });
+    const names = { podNamespace: 'default', podName: 'web-0', network: 'flyover', tracked: true };
+    const stranger = { unknown: 'not for the disk' };
+    const first = await store.allocate({ ...pod('a'), ...names, ...stranger });
     expect(first).toEqual({
       existed: false,
       record: {
         ...pod('a'),
-        podNamespace: 'default',
-        podName: 'web-0',
+        ...names,
         addresses: ['10.244.3.2', 'fd12::302'],
         createdAt: new Date(node.clock.real).toISOString(),
       },
@@ -240,6 +241,7 @@ describe('IpamStore', () => {
       { ifName: '' },
       { netns: 'x'.repeat(5000) },
       { podName: 'x'.repeat(254) },
+      { network: 'x'.repeat(256) },
       { hostLink: undefined as unknown as string },
     ];
     for (const wrong of refused) {

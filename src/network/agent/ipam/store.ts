@@ -223,8 +223,8 @@ export class IpamStore {
     await this.close();
   }
 
-  async #add(attachment: Attachment, choose: () => readonly string[]): Promise<Allocation> {
-    checkAttachment(attachment);
+  async #add(request: Attachment, choose: () => readonly string[]): Promise<Allocation> {
+    const attachment = checkAttachment(request);
     for (let before = this.#before(attachment); before; before = this.#before(attachment)) {
       await before.catch(() => {});
     }
@@ -233,17 +233,8 @@ export class IpamStore {
       await this.#confirm(attachment);
       return { record: has, existed: true };
     }
-    const { containerId, ifName, netns, hostLink, podNamespace, podName } = attachment;
-    const record: IpamRecord = {
-      containerId,
-      ifName,
-      netns,
-      hostLink,
-      ...(podNamespace === undefined ? {} : { podNamespace }),
-      ...(podName === undefined ? {} : { podName }),
-      addresses: choose(),
-      createdAt: new Date(this.#clock.wall()).toISOString(),
-    };
+    const createdAt = new Date(this.#clock.wall()).toISOString();
+    const record: IpamRecord = { ...attachment, addresses: choose(), createdAt };
     await this.#commit(attachment, { allocate: record });
     return { record, existed: false };
   }
