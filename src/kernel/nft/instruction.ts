@@ -296,10 +296,16 @@ export function instructionText(instruction: Instruction): string {
   const layout: Layout = (layouts as Record<string, Layout>)[instruction.name] ?? {};
   for (const field of Object.keys(layout)) {
     const value = instruction.fields[field];
-    if (value === undefined || field === 'setId') continue;
+    if (value === undefined || isHidden(instruction.name, field, value)) continue;
     words.push(field, fieldText(value));
   }
   return words.join(' ');
+}
+
+/** Only on the way to the kernel, or the kernel's way to say that there is none. */
+function isHidden(name: InstructionName, field: string, value: FieldValue): boolean {
+  if (name === 'dynset') return field === 'setId' || field === 'flags' || value === 0n;
+  return field === 'setId' || (name === 'exthdr' && field === 'flags' && value === 0);
 }
 
 function fieldText(value: FieldValue): string {

@@ -2,6 +2,9 @@ import { NftInputError } from './input-error.ts';
 import type { FieldValue, Instruction } from './instruction.ts';
 import type { LimitSpec, LogSpec } from './rule.ts';
 
+/** What the kernel takes when nothing is said. */
+const WARNING = 4;
+
 const seconds = { second: 1, minute: 60, hour: 3600, day: 86400 } as const;
 
 export function limitInstruction(limit: LimitSpec): Instruction {
@@ -29,7 +32,7 @@ export function logInstruction(log: LogSpec): Instruction {
   if (log.snaplen !== undefined) fields.snaplen = number('log snaplen', log.snaplen, 0xffffffff);
   if (log.queueThreshold !== undefined)
     fields.qthreshold = number('log queueThreshold', log.queueThreshold, 0xffff);
-  if (log.level !== undefined) fields.level = number('log level', log.level, 7);
+  if (log.group === undefined) fields.level = number('log level', log.level ?? WARNING, 7);
   if (log.group === undefined && (log.snaplen ?? log.queueThreshold) !== undefined)
     throw new NftInputError('log', log, 'snaplen and queueThreshold need a group');
   if (log.group !== undefined && log.level !== undefined)

@@ -38,7 +38,7 @@ const icmpx: Codes = {
 export function lowerReject(l: ValueLowering, reason: RejectReason): void {
   if (reason === 'tcp-reset') {
     l.requireTransport(IP_PROTOCOL_TCP);
-    l.emit('reject', { type: TCP_RESET, code: 0 });
+    l.emit('reject', { type: TCP_RESET });
     return;
   }
   const { family } = l.environment;

@@ -148,7 +148,6 @@ function lowerClamp(l: ValueLowering, size: number | 'path-mtu'): void {
     type: TCP_OPTION_MSS,
     offset: 2,
     len: 2,
-    flags: 0,
     sreg: REGISTER,
   });
 }

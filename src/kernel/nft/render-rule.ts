@@ -140,7 +140,12 @@ function natText(type: string, target: NatTarget, family: Family): string {
       : target.family === 'ip6';
   const known = to !== undefined || target.family !== undefined;
   const shown = family === 'inet' && known ? ` ${six ? 'ip6' : 'ip'}` : '';
-  const address = typeof to === 'object' ? valueText(to) : (to ?? '');
+  const address =
+    typeof to === 'object'
+      ? valueText(to)
+      : to === undefined
+        ? ''
+        : rangeText(six ? 'ipv6_addr' : 'ipv4_addr', to);
   const ported = target.port !== undefined && typeof to === 'string' && six ? `[${address}]` : address;
   return `${type}${shown} to ${ported}${portText(target.port, ':')}${optionsText(target)}`;
 }

@@ -121,6 +121,9 @@ export function scalarText(type: DataTypeName, value: Scalar): string {
       return `"${shown}"`;
     case 'mark':
       return `0x${Number(shown).toString(16).padStart(8, '0')}`;
+    case 'iface_index':
+      // The loopback device is the first one of every namespace; others have no name here.
+      return shown === 1 ? '"lo"' : String(shown);
     case 'fib_check':
       return shown === 0 ? 'missing' : 'exists';
     case 'classid':
