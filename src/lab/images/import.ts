@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { linkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, type ServiceError, status } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
+import { CriClient } from '../kubelet/cri.ts';
 import { GrpcError, metadataOf, openClient, statusName, unary } from '../kubelet/grpc-client.ts';
 import { defineServices, type Reply } from '../kubelet/grpc-schema.ts';
 import {
@@ -116,6 +118,24 @@ async function writeBlob(
 }
 
 /**
+ * Waits until the CRI plugin, which hears of new images by an event, knows this one. A pod that comes earlier would
+ * have it pulled from a registry.
+ */
+async function known(socketPath: string, name: string): Promise<void> {
+  using cri = new CriClient(socketPath);
+  for (const deadline = Date.now() + CALL_TIMEOUT; !(await cri.imageStatus(name)); await delay(5)) {
+    if (Date.now() > deadline) {
+      throw new GrpcError(
+        'CreateImage',
+        name,
+        'DEADLINE_EXCEEDED',
+        'the CRI plugin does not take notice of it',
+      );
+    }
+  }
+}
+
+/**
  * Hands a built image to a node's containerd, through its own API: no program is started and no registry needed. It
  * is unpacked when its first container is made. Handing it over again changes nothing.
  *
@@ -157,6 +177,7 @@ export async function importImage(
       await unary(client, 'UpdateImage', images.Update!, { image: record }, image.name, options);
     }
     await unary(client, 'DeleteLease', leases.Delete!, { id: lease }, image.name, options);
+    await known(socketPath, image.name);
   } finally {
     client.close();
   }

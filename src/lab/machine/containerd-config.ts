@@ -1,3 +1,6 @@
+/** The one folder in which containerd 1.x looks for CNI plugins. */
+export const CNI_FOLDER = '/opt/cni/bin';
+
 /** What a node's containerd is told; the rest is its default. */
 export interface ContainerdSettings {
   /** Of containerd itself: 1.6 and 1.7 read configuration version 2, 2.x reads version 3. */
@@ -87,18 +90,12 @@ function version3(settings: ContainerdSettings): string[] {
       tolerate_missing_hugetlb_controller: true,
       disable_hugetlb_controller: true,
     }),
-    section([...runtime, 'cni'], { bin_dir: CNI_FOLDER, conf_dir: '/etc/cni/net.d', max_conf_num: 1 }),
+    // The CNI folders are the defaults, and 2.2 refuses `bin_dir` beside the `bin_dirs` that it sets itself.
     section([...runtime, 'containerd'], { default_runtime_name: 'runc' }),
     section([...runtime, 'containerd', 'runtimes', 'runc'], { runtime_type: RUNC_TYPE }),
     section([...runtime, 'containerd', 'runtimes', 'runc', 'options'], RUNC_OPTIONS),
   ];
 }
-
-/**
- * The CRI plugin takes one folder of plugins before 2.1; a list in it is searched like PATH by the CNI library in
- * all versions (filepath.SplitList is not used): so only one folder is named, and what is in the second is linked.
- */
-export const CNI_FOLDER = '/opt/cni/bin';
 
 /** The text of /etc/containerd/config.toml inside a node. */
 export function containerdConfig(settings: ContainerdSettings): string {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -11,7 +11,24 @@ import { CLEAN_ENVIRONMENT, programPath } from './programs.ts';
 import type { Machine, ServiceSpec } from './types.ts';
 
 /** Where Debian's containernetworking-plugins lie; containerd itself calls `loopback` for every pod. */
-const REFERENCE_PLUGINS = '/usr/lib/cni';
+const REFERENCE_FOLDER = '/usr/lib/cni';
+const REFERENCE_PLUGINS = [
+  'bandwidth',
+  'bridge',
+  'firewall',
+  'host-device',
+  'host-local',
+  'ipvlan',
+  'loopback',
+  'macvlan',
+  'portmap',
+  'ptp',
+  'sbr',
+  'static',
+  'tuning',
+  'vlan',
+  'vrf',
+];
 
 /** Number of the capability without which oom_score_adj cannot be lowered (linux/capability.h). */
 const CAP_SYS_RESOURCE = 24n;
@@ -49,6 +66,13 @@ export function criSocket(machine: Machine): string {
   return insideMachine(machine, '/run/containerd/containerd.sock');
 }
 
+/** Links a reference plugin that this host has into the machine's plugin folder, unless one is there. */
+function offerPlugin(machine: Machine, name: string): void {
+  const source = join(REFERENCE_FOLDER, name);
+  const link = insideMachine(machine, join(CNI_FOLDER, name));
+  if (existsSync(source) && !lstatSync(link, { throwIfNoEntry: false })) symlinkSync(source, link);
+}
+
 /** The folder of the machine's content store, on the host: where images' blobs may be linked into. */
 export function contentStore(machine: Machine): string {
   return join(machine.stateDir, 'var/lib/containerd/io.containerd.content.v1.content');
@@ -82,10 +106,7 @@ export async function prepareContainerd(
     mkdirSync(insideMachine(machine, folder), { recursive: true });
   }
   writeFileSync(insideMachine(machine, '/etc/containerd/config.toml'), config);
-  for (const name of existsSync(REFERENCE_PLUGINS) ? readdirSync(REFERENCE_PLUGINS) : []) {
-    const link = insideMachine(machine, join(CNI_FOLDER, name));
-    if (!existsSync(link)) symlinkSync(join(REFERENCE_PLUGINS, name), link);
-  }
+  for (const name of REFERENCE_PLUGINS) offerPlugin(machine, name);
   return { name: 'containerd', argv: [program, '--config', '/etc/containerd/config.toml'] };
 }
 
