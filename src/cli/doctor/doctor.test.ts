@@ -6,7 +6,8 @@ import { type Check, probe, probeCheck } from './check.ts';
 import { type Limits, limitChecks } from './limits.ts';
 import { type Machine, machineChecks } from './machine.ts';
 import { PROGRAMS, parseVersion, programChecks } from './programs.ts';
-import { collectRoutes, type MachineRoute, rangeChecks } from './ranges.ts';
+import { collectRoutes, type MachineRoute, parseMainTable, rangeChecks } from './ranges.ts';
+import { section } from './run.ts';
 
 const byName = (checks: Check[], name: string): Check => {
   const found = checks.find((check) => check.name === name);
@@ -129,9 +130,32 @@ describe('address ranges', () => {
     });
   });
 
-  test('this machine can be asked, without root', () => {
-    const loopback = collectRoutes().filter(({ dst }) => dst === '127.0.0.0/8');
-    expect(loopback.map(({ dev }) => dev)).toContain('lo');
+  test('reads the main table of the kernel', () => {
+    const text = [
+      'Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT',
+      'eth0\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0',
+      'eth0\t0000A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0',
+      'tun0\t006433C6\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0',
+      '',
+    ].join('\n');
+    expect(parseMainTable(text)).toEqual([
+      { dst: '0.0.0.0/0', dev: 'eth0' },
+      { dst: '192.168.0.0/24', dev: 'eth0' },
+      { dst: '198.51.100.0/24', dev: 'tun0' },
+    ]);
+  });
+
+  test('this machine answers, with and without root', () => {
+    expect(collectRoutes().every(({ dst }) => /^[\d.]+\/\d+$/.test(dst))).toBe(true);
+  });
+});
+
+describe('what cannot be looked at', () => {
+  test('is a failed check, and the others go on', () => {
+    const checks = section('routes', () => {
+      throw new Error('no /proc');
+    });
+    expect(checks).toMatchObject([{ name: 'routes', status: 'fail', found: 'no /proc' }]);
   });
 });
 

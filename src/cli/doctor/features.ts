@@ -91,8 +91,18 @@ function tryFilters(): void {
 
 function tryNamespaces(): Probe {
   return probe(() => {
-    const args = ['--mount', '--uts', '--ipc', '--pid', '--net', '--fork', '--mount-proc', 'true'];
-    run('unshare', args, 'mount, UTS, IPC, PID and network namespaces');
+    const args = [
+      '--mount',
+      '--propagation',
+      'unchanged',
+      '--uts',
+      '--ipc',
+      '--pid',
+      '--net',
+      '--fork',
+      'true',
+    ];
+    run('unshare', args, 'new namespaces');
   });
 }
 

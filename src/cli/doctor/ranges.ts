@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { cidrsOverlap, parseCidr } from '../../address/cidr.ts';
+import { isKernelError } from '../../kernel/errno.ts';
 import { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { MACHINE_LINK } from '../../lab/fabric/names.ts';
 import { MACHINE_LINK_RANGE, PUBLIC_RANGE } from '../../lab/fabric/ranges.ts';
@@ -20,8 +22,17 @@ const RANGES = [
 /** Routes as broad as these are ways out, whatever they are called: VPNs write two halves instead of a default. */
 const BROADEST = 1;
 
-/** Every IPv4 route of every table but multicast and broadcast ones. Needs no root. */
+/** Every IPv4 route of every table; without the right to ask for these, those of the main table. */
 export function collectRoutes(): MachineRoute[] {
+  try {
+    return readAllTables();
+  } catch (error) {
+    if (!isKernelError(error, 'EPERM', 'EACCES')) throw error;
+    return parseMainTable(readFileSync('/proc/net/route', 'utf8'));
+  }
+}
+
+function readAllTables(): MachineRoute[] {
   using rt = Rtnl.open();
   const names = new Map(rt.links().map((link) => [link.index, link.name]));
   return rt
@@ -31,6 +42,26 @@ export function collectRoutes(): MachineRoute[] {
       dst: route.dst === 'default' ? '0.0.0.0/0' : route.dst.includes('/') ? route.dst : `${route.dst}/32`,
       dev: route.linkIndex === undefined ? undefined : names.get(route.linkIndex),
     }));
+}
+
+/** Reads /proc/net/route, whose addresses are hexadecimal words in the order of a little-endian machine. */
+export function parseMainTable(text: string): MachineRoute[] {
+  return text
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields.length >= 8)
+    .map((fields) => {
+      const mask = bytesOf(fields[7]!);
+      const prefixLength = mask
+        .map((byte) => byte.toString(2).replaceAll('0', '').length)
+        .reduce((a, b) => a + b);
+      return { dst: `${bytesOf(fields[1]!).join('.')}/${prefixLength}`, dev: fields[0] };
+    });
+}
+
+function bytesOf(word: string): number[] {
+  return [6, 4, 2, 0].map((at) => Number.parseInt(word.slice(at, at + 2), 16));
 }
 
 export function rangeChecks(routes: readonly MachineRoute[]): Check[] {

@@ -16,13 +16,25 @@ export async function runDoctor(): Promise<Check[]> {
   const machine = collectMachine();
   return [
     ...machineChecks(machine),
-    ...featureChecks(collectFeatures(machine.uid === 0)),
-    ...cgroupChecks(collectCgroups()),
-    ...rangeChecks(collectRoutes()),
-    ...limitChecks(collectLimits()),
-    ...neighbourChecks(collectNeighbours()),
+    ...section('kernel features', () => featureChecks(collectFeatures(machine.uid === 0))),
+    ...section('control groups', () => cgroupChecks(collectCgroups())),
+    ...section('address ranges', () => rangeChecks(collectRoutes())),
+    ...section('limits', () => limitChecks(collectLimits())),
+    ...section('other software', () => neighbourChecks(collectNeighbours())),
     ...programChecks(await programs),
   ];
+}
+
+/** A machine on which something cannot even be looked at gets a failed check for it, and all the others. */
+export function section(name: string, look: () => Check[]): Check[] {
+  try {
+    return look();
+  } catch (error) {
+    const found = error instanceof Error ? error.message : String(error);
+    return [
+      { name, status: 'fail', found, rule: 'can be looked at', fix: 'mount /proc and /sys, and run as root' },
+    ];
+  }
 }
 
 /** The checks that stand in the way of the lab. */
