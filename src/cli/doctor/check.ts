@@ -13,6 +13,9 @@ export interface Check {
 /** Whether something worked when it was tried; undefined when it could not be tried, which needs root. */
 export type Probe = { works: true } | { works: false; error: string } | undefined;
 
+/** Found by whoever may not try. */
+export const NOT_TRIED = 'not tried';
+
 /** The check of something that was tried. `severity` is what its absence means. */
 export function probeCheck(
   name: string,
@@ -24,13 +27,16 @@ export function probeCheck(
     return {
       name,
       status: 'warn',
-      found: 'not tried',
+      found: NOT_TRIED,
       rule: text.rule,
       fix: 'run as root: sudo ./flyover doctor',
     };
   }
   if (probe.works) return { name, status: 'ok', found: 'works', rule: text.rule };
-  return { name, status: severity, found: probe.error, rule: text.rule, fix: text.fix };
+  const fix = /\b(EPERM|EACCES|not permitted|denied)\b/.test(probe.error)
+    ? 'root may not do this here; in a container: start it with --privileged'
+    : text.fix;
+  return { name, status: severity, found: probe.error, rule: text.rule, fix };
 }
 
 /** Runs `attempt` and keeps what it said when it failed. */

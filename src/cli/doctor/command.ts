@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { type Column, type Format, outputOption, render } from '../output.ts';
-import type { Check } from './check.ts';
+import { type Check, NOT_TRIED } from './check.ts';
 import { advice, failures, runDoctor } from './run.ts';
 
 const COLOURS = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
@@ -27,17 +27,17 @@ export function doctorCommand(): Command {
 
 /** What to do, and the verdict in one line. */
 export function summary(checks: readonly Check[]): string {
+  const untried = checks.filter((check) => check.found === NOT_TRIED).length;
   const todo = checks
-    .filter((check) => check.fix !== undefined)
+    .filter((check) => check.fix !== undefined && check.found !== NOT_TRIED)
     .sort((a, b) => Number(b.status === 'fail') - Number(a.status === 'fail'))
     .map((check) => `${check.status}  ${advice(check)}\n`);
   const failed = failures(checks).length;
-  const warned = checks.filter((check) => check.status === 'warn').length;
   const verdict =
     failed > 0
-      ? `The lab cannot run here yet: ${failed} failed, ${warned} warned.`
-      : warned > 0
-        ? `The lab can run here; ${warned} warned.`
+      ? `The lab cannot run here yet: ${failed} of ${checks.length} checks failed.`
+      : untried > 0
+        ? `Nothing found that stands in the way of the lab, but ${untried} checks need root: sudo ./flyover doctor`
         : 'The lab can run here.';
   return `${todo.join('')}${todo.length > 0 ? '\n' : ''}${verdict}\n`;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { cgroupChecks, parseCgroups } from './cgroups.ts';
 import { type Check, probe, probeCheck } from './check.ts';
+import { summary } from './command.ts';
 import { type Limits, limitChecks } from './limits.ts';
 import { type Machine, machineChecks } from './machine.ts';
 import { PROGRAMS, parseVersion, programChecks } from './programs.ts';
@@ -253,4 +254,34 @@ test('what was tried and refused says so in the words of the kernel', () => {
     ).status,
   ).toBe('ok');
   expect(probeCheck('veth', undefined, 'fail', text)).toMatchObject({ status: 'warn', found: 'not tried' });
+});
+
+describe('the verdict', () => {
+  const check = (name: string, status: Check['status'], found: string): Check => ({
+    name,
+    status,
+    found,
+    rule: 'rule',
+    ...(status === 'ok' ? {} : { fix: `mend ${name}` }),
+  });
+
+  test('is the last line; above it what to do, the worst first', () => {
+    const text = summary([
+      check('a', 'ok', 'there'),
+      check('b', 'warn', 'little'),
+      check('c', 'fail', 'none'),
+    ]);
+    expect(text.split('\n')).toEqual([
+      'fail  c: none. To mend it: mend c.',
+      'warn  b: little. To mend it: mend b.',
+      '',
+      'The lab cannot run here yet: 1 of 3 checks failed.',
+      '',
+    ]);
+    expect(summary([check('a', 'ok', 'there')])).toBe('The lab can run here.\n');
+  });
+
+  test('claims nothing about what was not tried', () => {
+    expect(summary([check('a', 'warn', 'not tried')])).toMatch(/^Nothing found .* 1 checks need root/);
+  });
 });
