@@ -62,7 +62,15 @@ async function run(values: Values): Promise<void> {
   const { pino } = await import('pino');
   const { Agent } = await import('./agent.ts');
   const { metrics, config, state, run, spool } = values;
-  const log = pino({ level: values['log-level'], base: null }, pino.destination({ fd: 2, sync: true }));
+  const log = pino(
+    {
+      level: values['log-level'],
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }) },
+    },
+    pino.destination({ fd: 2, sync: true }),
+  );
   mkdirSync(run, { recursive: true, mode: 0o755 });
   const agent = await Agent.start(
     {

@@ -40,7 +40,7 @@ export function syncTable(nft: Nft, model: TableModel): TableFindings {
     const wanted = wantedChains.get(chain.name);
     if (wanted && sameChain(wanted, chain)) continue;
     tx.deleteChain(chain);
-    if (!wanted) stale.push(`chain ${chain.name}`);
+    stale.push(`chain ${chain.name}`);
   }
 
   const wantedSets = new Map(model.sets.map((set) => [set.spec.name, set]));
