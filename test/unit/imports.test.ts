@@ -53,9 +53,9 @@ function roomOf(path: string): string | undefined {
     .sort((a, b) => b.length - a.length)[0];
 }
 
-/** Tests may import what they like. Helpers that several tests share are called testing.ts. */
+/** Tests may import what they like. Helpers that several tests share are called testing.ts, or testing-*.ts. */
 function isForTests(path: string): boolean {
-  return path.endsWith('.test.ts') || path.endsWith('/testing.ts');
+  return path.endsWith('.test.ts') || /\/testing(-[\w-]+)?\.ts$/.test(path);
 }
 
 /** Everything a file names in an import, an export from, or a dynamic import; types too. */
