@@ -44,8 +44,9 @@ export function describe(operation: Operation, element?: string): Description {
       const { table, set, elements } = operation.elements;
       const name = setName(set);
       const which =
-        element ??
-        (elements.length === 1 ? `element ${keyText(elements[0]!.key)}` : `${elements.length} elements`);
+        element === undefined && elements.length !== 1
+          ? `${elements.length} elements`
+          : `element ${element ?? keyText(elements[0]!.key)}`;
       return of(`${which} of ${inTable('set', { table, name })}`);
     }
     case 'addCounter':

@@ -26,6 +26,8 @@ const EBUSY = 16;
 const EEXIST = 17;
 const ENFILE = 23;
 const EOPNOTSUPP = 95;
+/** The kernel bounds a set that rules may fill when nobody else has. */
+const DYNAMIC_SIZE = 65_535;
 /** NF_IP_PRI_CONNTRACK: translation must come after connection tracking. */
 const CONNTRACK = -200;
 
@@ -164,8 +166,9 @@ export class FakeApply {
     if (hook === undefined) return;
     const before = existing.spec;
     const own = before.hook;
-    if (own?.type !== hook.type || own.hook !== hook.hook || own.priority !== hook.priority)
-      this.#refuse(EEXIST);
+    if (own === undefined) this.#refuse(EEXIST);
+    if (own.type !== hook.type || own.hook !== hook.hook || own.priority !== hook.priority)
+      this.#refuse(EOPNOTSUPP);
     if (hook.policy === undefined) return;
     existing.spec = { ...before, hook: { ...own, policy: hook.policy } };
     this.#undo.push(() => {
@@ -198,6 +201,8 @@ export class FakeApply {
       const errno = checkReferences(table, instruction);
       if (errno !== 0) this.#refuse(errno);
     }
+    for (const { name, fields } of instructions)
+      if (name === 'dynset') this.#bound(table, String(fields.set));
     const handle = table.nextHandle++;
     const rule: FakeRule = {
       handle,
@@ -215,6 +220,12 @@ export class FakeApply {
     this.#undo.rules(chain, rules);
     const errno = checkTable(table);
     if (errno !== 0) this.#refuse(errno);
+  }
+
+  #bound(table: FakeTable, name: string): void {
+    const set = table.sets.get(name)!;
+    if (set.spec.size === undefined)
+      this.#undo.set(table.sets, name, { ...set, spec: { ...set.spec, size: DYNAMIC_SIZE } });
   }
 
   /** As the kernel, with the lowest free number in its name. */

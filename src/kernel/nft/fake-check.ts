@@ -5,7 +5,6 @@ import type { HookName, HookSpec } from './spec.ts';
 /** What the kernel checks about rules in their surroundings. All return a Linux errno, or 0 for good. */
 
 const ENOENT = 2;
-const EINVAL = 22;
 const EMLINK = 31;
 const EOPNOTSUPP = 95;
 /** NFT_JUMP_STACK_SIZE: how deep chains may jump. */
@@ -19,11 +18,7 @@ export function checkReferences(table: FakeTable, instruction: Instruction): num
     const found = table.sets.get(set);
     if (found === undefined) return ENOENT;
     if (instruction.name === 'dynset') {
-      const { interval, dynamic, timeout } = found.schema;
-      if (interval || !(dynamic || timeout)) return EOPNOTSUPP;
-      if (instruction.fields.timeout !== undefined && !timeout) return EOPNOTSUPP;
-      const carries = instruction.fields.expression ?? instruction.fields.expressions;
-      if (carries !== undefined && !dynamic) return EINVAL;
+      if (instruction.fields.timeout !== undefined && !found.schema.timeout) return EOPNOTSUPP;
     }
   }
   return chain === undefined ? 0 : checkTarget(table, chain);

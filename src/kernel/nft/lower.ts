@@ -156,6 +156,9 @@ function lowerDynset(l: ValueLowering, s: Statement & { kind: 'dynset' }): void 
   l.depend(s.of);
   if (s.data) l.depend(s.data);
   const schema = l.environment.schema(s.set);
+  // Some kernels take other sets as well, and some do not.
+  if (schema && !schema.dynamic)
+    throw new NftInputError(`set ${s.set}`, 'not dynamic', 'must be made with dynamic: true');
   const next = l.loadKey(s.of, schema, `set ${s.set}`);
   if (s.data) {
     let at = next;

@@ -15,6 +15,7 @@ import { describe, keyText, setName } from './describe.ts';
 import { decodeKey, encodeElement } from './element.ts';
 import { BatchEncoder, schemaKey } from './encode.ts';
 import type { ChainInfo, CounterValue, ElementInfo, Nft, RuleInfo, SetInfo, TableInfo } from './nft.ts';
+import { successor } from './range.ts';
 import { type SetSchema, schemaOf } from './schema.ts';
 import { type Family, type MapSpec, type SetSpec, type TableRef, tableText } from './spec.ts';
 import type { Operation, Transaction } from './transaction.ts';
@@ -189,9 +190,10 @@ export class NftSocket implements Nft {
     const { key, keyEnd } = readElement(list.nested());
     if (key === undefined || key.length === 0) return undefined;
     // As it was written, if it can be told: a plain interval is sent in two halves.
-    const written = operation.elements.elements.find((element) =>
-      encodeElement(schema, element, name, true).key?.equals(key),
-    );
+    const written = operation.elements.elements.find((element) => {
+      const encoded = encodeElement(schema, element, name, true);
+      return encoded.key?.equals(key) || (encoded.end && successor(encoded.end)?.equals(key));
+    });
     return keyText(written?.key ?? decodeKey(schema, key, keyEnd));
   }
 

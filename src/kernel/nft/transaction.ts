@@ -223,6 +223,12 @@ function checkSet(set: SetSpec): void {
         type,
         'must be a type that nft can name; numbers: mark',
       );
+  if (set.interval && set.dynamic)
+    throw new NftInputError(
+      `set ${set.name}`,
+      'interval, dynamic',
+      'cannot be both: rules add single values',
+    );
   if (sizeOf(key) > 64)
     throw new NftInputError(`key of set ${set.name}`, key, 'must not need more than 64 bytes');
 }
