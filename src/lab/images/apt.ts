@@ -1,5 +1,5 @@
 import { type ExecFileOptions, execFile } from 'node:child_process';
-import { linkSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImageError } from './error.ts';
 
@@ -17,6 +17,13 @@ interface Wanted {
   readonly file: string;
   readonly size: number;
 }
+
+/**
+ * Packages of which only maintainer scripts make use, and those are not run here: half of what apt would fetch. Were
+ * one of them needed after all, the library that is missing would be named when the image is built.
+ */
+const FOR_SCRIPTS =
+  /^(adduser|debconf.*|debianutils|dpkg|init-system-helpers|libaudit.*|libgdbm.*|libpam.*|libperl.*|libsemanage.*|libsepol.*|login.*|passwd|perl.*|sensible-utils|tar|ucf|usrmerge|.*-perl)$/;
 
 /** Names as Debian policy has them (5.6.1), which also keeps them from being taken for options. */
 const PACKAGE = /^[a-z0-9][a-z0-9+.-]+$/;
@@ -53,8 +60,7 @@ function toDeb(folder: string, file: string): Deb {
 }
 
 /**
- * The files of the named packages and of everything they depend on, downloaded as far as they are not in `cache`
- * yet. apt does it, with the sources and keys of this machine but as if nothing were installed; it installs
+ * The files of the named packages and of what they depend on, downloaded as far as they are not in `cache` yet. apt does it, with the sources and keys of this machine but as if nothing were installed; it installs
  * nothing and touches none of the machine's own state. When the machine's package lists know nothing (a fresh
  * container), lists of our own are fetched into the cache.
  *
@@ -93,15 +99,21 @@ export async function fetchDebs(packages: readonly string[], cache: string): Pro
         throw new ImageError('resolve', packages.join(' '), `${said}; is there a network and an apt source?`);
       }
     }
-    const wanted = parseUris(listed.stdout);
+    const wanted = parseUris(listed.stdout).filter(({ file }) => {
+      const { name } = toDeb(debs, file);
+      return packages.includes(name) || !FOR_SCRIPTS.test(name);
+    });
     const isThere = ({ file, size }: Wanted): boolean =>
       statSync(join(debs, file), { throwIfNoEntry: false })?.size === size;
-    if (!wanted.every(isThere)) {
-      for (const deb of wanted.filter(isThere))
-        linkSync(join(debs, deb.file), join(work, 'archives', deb.file));
-      const fetched = await run([...apt, '--download-only', ...command]);
-      if (!fetched.ok) throw new ImageError('download', packages.join(' '), fetched.stderr.trim());
-      for (const { file } of wanted) renameSync(join(work, 'archives', file), join(debs, file));
+    const missing = wanted.filter((deb) => !isThere(deb));
+    if (missing.length > 0) {
+      const exact = missing.map(({ file }) => {
+        const { name, version } = toDeb(debs, file);
+        return `${name}=${version.replace('%3a', ':')}`;
+      });
+      const fetched = await run([...apt, '-qq', 'download', ...exact], { cwd: join(work, 'archives') });
+      if (!fetched.ok) throw new ImageError('download', exact.join(' '), fetched.stderr.trim());
+      for (const { file } of missing) renameSync(join(work, 'archives', file), join(debs, file));
     }
     return wanted.map(({ file }) => toDeb(debs, file));
   } finally {

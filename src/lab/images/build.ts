@@ -74,10 +74,14 @@ function addLibraries(tree: Tree, below: Tree, pool: Tree, index: ReadonlyMap<st
     const entry = resolveEntry(pool, path) ?? tree.get(path);
     const needs = entry?.data ? elfNeeds(entry.data) : undefined;
     if (!needs) continue;
-    const wanted = needs.libraries.map((name) => index.get(name));
+    const wanted = needs.libraries.map((name) => {
+      const found = index.get(name);
+      if (!found) throw new ImageError('build', path!, `needs ${name}, which none of the packages brings`);
+      return found;
+    });
     if (needs.interpreter) wanted.push(needs.interpreter.replace(/^\/(lib[^/]*)\//, 'usr/$1/'));
     for (const library of wanted) {
-      if (library === undefined || tree.has(library) || below.has(library)) continue;
+      if (tree.has(library) || below.has(library)) continue;
       const link = pool.get(library);
       const file = resolveEntry(pool, library);
       if (!link || !file) continue;
@@ -103,10 +107,21 @@ async function addApplets(tree: Tree, scratch: string): Promise<void> {
   }
 }
 
+/** Reads packages, two at a time: each is unpacked by a process of its own. The order of `debs` decides, not of ends. */
 async function readDebs(debs: readonly Deb[]): Promise<{ pool: Tree; owned: Map<string, string[]> }> {
+  const trees: Tree[] = debs.map(() => new Map());
+  const queue = debs.entries();
+  const worker = async (): Promise<void> => {
+    for (const [index, deb] of queue) await addDeb(trees[index]!, deb);
+  };
+  await Promise.all([worker(), worker()]);
   const pool: Tree = new Map();
   const owned = new Map<string, string[]>();
-  for (const deb of debs) owned.set(deb.name, await addDeb(pool, deb));
+  for (const [index, deb] of debs.entries()) {
+    const tree = trees[index]!;
+    owned.set(deb.name, [...tree.keys()]);
+    for (const [path, entry] of tree) if (!pool.has(path)) pool.set(path, entry);
+  }
   return { pool, owned };
 }
 

@@ -20,9 +20,9 @@ export function isSame(a: Entry | undefined, b: Entry): boolean {
   return a.data === b.data || (a.data !== undefined && b.data !== undefined && a.data.equals(b.data));
 }
 
-/** What a container never looks at. */
+/** What a container never looks at, and a plugin of iproute2 whose library Debian only suggests. */
 const USELESS =
-  /^usr\/share\/(doc|doc-base|man|info|locale|lintian|bug|bash-completion|zsh|gcc|menu|applications|pixmaps)(\/|$)|\/gconv(\/|$)|^(etc|var\/lib|usr\/share)\/(apparmor\.d|init\.d|default|systemd|dbus-1)(\/|$)|^(usr\/)?lib\/systemd(\/|$)/;
+  /^usr\/share\/(doc|doc-base|man|info|locale|lintian|bug|bash-completion|zsh|gcc|menu|applications|pixmaps)(\/|$)|\/gconv(\/|$)|^(etc|var\/lib|usr\/share)\/(apparmor\.d|init\.d|default|systemd|dbus-1)(\/|$)|^(usr\/)?lib\/systemd(\/|$)|\/tc\/q_atm\.so$/;
 
 export function isUseless(path: string): boolean {
   return USELESS.test(path);
