@@ -1,21 +1,20 @@
-import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createNamespace, deleteNamespace } from '../netns.ts';
+import { TestNamespaces } from '../test-namespaces.ts';
 import { FakeNft, NftSocket, Transaction } from './index.ts';
 import { caseTransaction, ruleCases } from './testing-rules.ts';
 
-const netns = `/run/flyover-test/fly-test-nft-${randomBytes(4).toString('hex')}`;
+const namespaces = new TestNamespaces();
+let netns: string;
 let kernel: NftSocket;
 
 beforeAll(() => {
-  createNamespace(netns);
+  netns = namespaces.make('nft');
   kernel = NftSocket.open({ netns });
 });
 
 afterAll(() => {
   kernel?.close();
-  deleteNamespace(netns);
+  namespaces.cleanup();
 });
 
 describe('rules in the kernel', () => {
@@ -43,7 +42,8 @@ describe('rules in the kernel', () => {
 });
 
 function nft(...args: string[]): string[] {
-  return execFileSync('nsenter', [`--net=${netns}`, 'nft', ...args], { encoding: 'utf8' })
+  return namespaces
+    .run(netns, 'nft', ...args)
     .split('\n')
     .map((line) => line.trim());
 }

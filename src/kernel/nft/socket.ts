@@ -81,7 +81,13 @@ export class NftSocket implements Nft {
   }
 
   listRules(table: TableRef, chain?: string): RuleInfo[] {
-    this.#mustExist(table, 'list rules');
+    if (chain === undefined) this.#mustExist(table, 'list rules');
+    else {
+      // A dump of the rules of a chain that is not there is empty.
+      const get = this.#request(C.MSG.getChain, table.family).attrString(C.CHAIN.table, table.name);
+      const object = `chain ${chain} in ${tableText(table)}`;
+      this.#socket.request(get.attrString(C.CHAIN.name, chain), 'list rules', object);
+    }
     const w = this.#request(C.MSG.getRule, table.family).attrString(C.RULE.table, table.name);
     if (chain !== undefined) w.attrString(C.RULE.chain, chain);
     const rules = this.#dump(w, decodeRule, 'list rules', tableText(table));
@@ -145,8 +151,9 @@ export class NftSocket implements Nft {
     // One wrong message makes others fail after it; the first one is the cause.
     const first = errors[0];
     if (first !== undefined) {
+      const error = this.#error(first, encoder.origins[first.index]);
       for (const operation of transaction.operations) this.#forget(operation);
-      throw this.#error(first, encoder.origins[first.index]);
+      throw error;
     }
     for (const table of encoder.removedTables) this.#forgetTable(table);
     for (const [key, schema] of encoder.changes) {

@@ -1,15 +1,14 @@
-import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createNamespace, deleteNamespace } from '../netns.ts';
+import { TestNamespaces } from '../test-namespaces.ts';
 import { FakeNft, NftSocket, Transaction } from './index.ts';
 import { outcomeOf, snapshot, T, transactionCases } from './testing-transactions.ts';
 
-const netns = `/run/flyover-test/fly-test-nft-${randomBytes(4).toString('hex')}`;
+const namespaces = new TestNamespaces();
+let netns: string;
 let kernel: NftSocket;
 
 beforeAll(() => {
-  createNamespace(netns);
+  netns = namespaces.make('nft');
   kernel = NftSocket.open({ netns });
 });
 
@@ -19,7 +18,7 @@ afterEach(() => {
 
 afterAll(() => {
   kernel?.close();
-  deleteNamespace(netns);
+  namespaces.cleanup();
 });
 
 describe('transactions in the kernel', () => {
@@ -35,9 +34,7 @@ describe('transactions in the kernel', () => {
 });
 
 function listRuleset(): string {
-  return execFileSync('nsenter', [`--net=${netns}`, 'nft', '--stateless', 'list', 'ruleset'], {
-    encoding: 'utf8',
-  });
+  return namespaces.run(netns, 'nft', '--stateless', 'list', 'ruleset');
 }
 
 /** The text without the order of objects and elements and without line breaks, which are nft's taste. */
