@@ -76,6 +76,21 @@ export function readElement(reader: AttributeReader): RawElement {
   return element;
 }
 
+/**
+ * Whether an element was read twice. While the kernel moves the elements of a hash set to a bigger table, which it
+ * does some time after they were added, the parts of a dump overlap: then others were left out. Unlike changes by a
+ * transaction the kernel does not tell.
+ */
+export function hasTwins(elements: readonly RawElement[]): boolean {
+  const seen = new Set<string>();
+  for (const { key, keyEnd, flags } of elements) {
+    const id = `${flags}${key?.toString('latin1')}${keyEnd?.toString('latin1') ?? ''}`;
+    if (seen.has(id)) return true;
+    seen.add(id);
+  }
+  return false;
+}
+
 function readValue(reader: AttributeReader): Buffer {
   while (reader.next()) if (reader.type === NFTA_DATA_VALUE) return reader.bytes();
   return Buffer.alloc(0);

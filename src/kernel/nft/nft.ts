@@ -65,6 +65,7 @@ export interface Nft {
   listRules(table: TableRef, chain?: string): RuleInfo[];
   /** Sets and maps, without the nameless ones of rules. */
   listSets(table: TableRef): SetInfo[];
+  /** In sets with timeouts one may be left out while others expire. */
   listElements(table: TableRef, set: string): ElementInfo[];
   /** All named counters of a table. */
   counters(table: TableRef): Map<string, CounterValue>;

@@ -10,7 +10,7 @@ import {
 } from '../netlink/socket.ts';
 import * as C from './constants.ts';
 import { decodeChain, decodeCounter, decodeRule, decodeSet, decodeTable } from './decode.ts';
-import { decodeElements, type RawElement, readElement, readElements } from './decode-element.ts';
+import { decodeElements, hasTwins, type RawElement, readElement, readElements } from './decode-element.ts';
 import { describe, keyText, setName } from './describe.ts';
 import { decodeKey, encodeElement } from './element.ts';
 import { BatchEncoder, schemaKey } from './encode.ts';
@@ -21,6 +21,9 @@ import { type Family, type MapSpec, type SetSpec, type TableRef, tableText } fro
 import type { Operation, Transaction } from './transaction.ts';
 
 const ENOENT = 2;
+const EINTR = 4;
+/** A big set is rearranged for some milliseconds after it has grown; a reading takes as long. */
+const DUMP_TRIES = 100;
 /** Bytes of writer memory to keep between transactions. */
 const KEEP = 1024 * 1024;
 
@@ -108,19 +111,11 @@ export class NftSocket implements Nft {
     this.#schemas.delete(schemaKey(table, set));
     const schema = this.#schema(table, set);
     if (schema === undefined) throw new KernelError('list elements', object, ENOENT);
-    const w = this.#request(C.MSG.getElement, table.family);
-    w.attrString(C.ELEMENTS.table, table.name).attrString(C.ELEMENTS.set, set);
-    const lists = this.#dump(
-      w,
-      (_, reader) => {
-        const raw: RawElement[] = [];
-        readElements(reader, raw);
-        return raw;
-      },
-      'list elements',
-      object,
-    );
-    return decodeElements(schema, lists.flat());
+    for (let tries = 0; tries < DUMP_TRIES; tries++) {
+      const raw = this.#dumpElements(table, set, object);
+      if (!hasTwins(raw)) return decodeElements(schema, raw);
+    }
+    throw new KernelError('list elements', object, EINTR, 'the set was being rearranged at each reading');
   }
 
   counters(table: TableRef): Map<string, CounterValue> {
@@ -219,6 +214,24 @@ export class NftSocket implements Nft {
     const schema = schemaOf(info as SetSpec | MapSpec);
     this.#schemas.set(key, schema);
     return schema;
+  }
+
+  #dumpElements(table: TableRef, set: string, object: string): RawElement[] {
+    const w = this.#request(C.MSG.getElement, table.family);
+    w.attrString(C.ELEMENTS.table, table.name).attrString(C.ELEMENTS.set, set);
+    const raw: RawElement[] = [];
+    const parts = this.#dump(
+      w,
+      (_, reader) => {
+        const part: RawElement[] = [];
+        readElements(reader, part);
+        return part;
+      },
+      'list elements',
+      object,
+    );
+    for (const part of parts) for (const element of part) raw.push(element);
+    return raw;
   }
 
   #mustExist(table: TableRef, operation: string): void {
