@@ -110,25 +110,37 @@ export async function prepareContainerd(
   return { name: 'containerd', argv: [program, '--config', '/etc/containerd/config.toml'] };
 }
 
+/** How long one question for the CRI waits, in milliseconds: between two of them a dead daemon is noticed. */
+const QUESTION_MS = 500;
+
 /**
  * Waits until the CRI answers; the network need not be ready for that.
  *
- * @throws MachineError when it does not within `timeoutMs` (default 30,000).
+ * @param options.alive - false when waiting has become pointless: the daemon, or its machine, has died
+ * @throws MachineError when it does not within `timeoutMs` (default 30,000), or is not alive.
  */
 export async function waitForContainerd(
   machine: Machine,
-  options: { timeoutMs?: number } = {},
+  options: { timeoutMs?: number; alive?: () => boolean } = {},
 ): Promise<void> {
   const deadline = Date.now() + (options.timeoutMs ?? 30_000);
+  const alive = options.alive ?? ((): boolean => true);
   using cri = new CriClient(criSocket(machine));
   for (;;) {
     try {
-      await cri.version(Math.max(1, deadline - Date.now()));
+      await cri.version(Math.max(1, Math.min(QUESTION_MS, deadline - Date.now())));
       return;
     } catch (error) {
       // The socket is there a little before the CRI plugin is: UNKNOWN "server is not initialized yet".
-      const early = isCriError(error, 'UNKNOWN', 'UNIMPLEMENTED', 'UNAVAILABLE', 'CANCELLED');
-      if (!early || Date.now() >= deadline) {
+      const early = isCriError(
+        error,
+        'UNKNOWN',
+        'UNIMPLEMENTED',
+        'UNAVAILABLE',
+        'CANCELLED',
+        'DEADLINE_EXCEEDED',
+      );
+      if (!early || Date.now() >= deadline || !alive()) {
         throw new MachineError('wait for', `${machine.id}/containerd`, (error as Error).message, error);
       }
     }

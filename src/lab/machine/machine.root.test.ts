@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
@@ -76,13 +76,20 @@ describe('a machine', () => {
     expect(existsSync(spec.stateDir)).toBe(false);
   });
 
-  test('keeps what it writes to /etc, /opt and /var/lib to itself, and over a new start', async () => {
+  test('keeps what it writes to /etc, /opt and /var/lib, to itself, and writes nothing of the host's', async () => {
     const spec = place.spec('disk');
     const machine = await startMachine(spec);
     for (const path of ['/etc/fly-test', '/opt/fly-test', '/var/lib/fly-test', '/run/fly-test']) {
       writeFileSync(insideMachine(machine, path), 'kept');
       expect(existsSync(path), path).toBe(false);
     }
+    for (const path of ['/usr/fly-test', '/root/fly-test', '/fly-test', '/var/fly-test']) {
+      const { code, stderr } = await output(machine, 'touch', path);
+      expect([code, stderr], path).toEqual([1, expect.stringContaining('Read-only file system')]);
+    }
+    const shared = `/tmp/${place.name}`;
+    expect((await output(machine, 'touch', shared, `/var${shared}`)).code).toBe(0);
+    for (const path of [shared, `/var${shared}`]) rmSync(path);
     await stopMachine(spec);
     const again = await startMachine(spec);
     expect((await output(again, 'cat', '/etc/fly-test', '/opt/fly-test', '/var/lib/fly-test')).stdout).toBe(
@@ -173,6 +180,11 @@ describe('a machine', () => {
     );
     expect(leftovers(place)).toEqual([]);
     expect(existsSync(spec.runDir)).toBe(false);
+    await expect(startMachine({ ...spec, keep: ['/no/such'] })).rejects.toThrow(
+      'start wrong: keep "/no/such" does not exist',
+    );
+    await stopMachine(spec);
+    expect(leftovers(place)).toEqual([]);
   });
 
   test('killing everything in it ends with nothing left', async () => {

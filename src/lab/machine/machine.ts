@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, statfsSync } from 'node:fs';
+import { mkdirSync, realpathSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -14,7 +14,7 @@ import {
 } from './cgroup.ts';
 import { MachineError } from './error.ts';
 import { identify, isAlive, namespacePids, signal } from './identity.ts';
-import { isWithin, mountsToDetach, ownMounts } from './mounts.ts';
+import { isWithin, mountsToDetach, mountsToProtect, ownMounts } from './mounts.ts';
 import { CLEAN_ENVIRONMENT, programPath, run } from './programs.ts';
 import { readRecord, removeRecord, writeRecord } from './record.ts';
 import { BOOT, INIT } from './scripts.ts';
@@ -70,10 +70,14 @@ export function listMachines(cgroupParent: string = DEFAULT_CGROUP_PARENT): stri
 
 /** The arguments of {@link INIT} for this specification on this host. */
 function initArguments(spec: MachineSpec, all: readonly Hierarchy[], upper: string): string[] {
-  const keep = (spec.keep ?? []).filter((path) => HIDDEN_TREES.some((tree) => isWithin(path, tree)));
-  const trees = [...HIDDEN_TREES, ...(spec.detach ?? [])];
-  const needed = [spec.stateDir, ...(spec.keep ?? [])];
-  const again = all.map(hierarchyMount);
+  const needed = (spec.keep ?? []).map((path) => realPath(spec.id, path));
+  const hidden = needed.filter((path) => HIDDEN_TREES.some((tree) => isWithin(path, tree)));
+  const mounts = ownMounts();
+  const detached = mountsToDetach(
+    mounts,
+    [...HIDDEN_TREES, ...(spec.detach ?? [])],
+    [spec.stateDir, ...needed],
+  );
   return [
     spec.stateDir,
     upper,
@@ -81,13 +85,40 @@ function initArguments(spec: MachineSpec, all: readonly Hierarchy[], upper: stri
     hostsFile(spec),
     resolvConf(spec),
     programPath('catatonit', 'catatonit'),
-    ...keep,
+    ...hidden,
     '--',
-    ...mountsToDetach(ownMounts(), trees, needed),
+    ...detached,
     '--',
-    ...again.flatMap(({ type, options, target, links }) => [type, options, target, links.join(',')]),
+    ...all
+      .map(hierarchyMount)
+      .flatMap(({ type, options, target, links }) => [type, options, target, links.join(',')]),
+    '--',
+    ...mountsToProtect(mounts, detached),
     '--',
   ];
+}
+
+function realPath(id: string, path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    throw new MachineError('start', id, `keep "${path}" does not exist`, error);
+  }
+}
+
+/** Makes the machine's disk and cgroups ready, with a way out where the host does not allow it. */
+function prepare(spec: MachineSpec, all: readonly Hierarchy[]): void {
+  if (all.length === 0) throw new MachineError('start', spec.id, 'no cgroup is mounted below /sys/fs/cgroup');
+  mkdirSync(spec.stateDir, { recursive: true, mode: 0o700 });
+  for (const folder of ['run', 'var/log', 'var/lib']) {
+    mkdirSync(join(spec.stateDir, folder), { recursive: true, mode: 0o755 });
+  }
+  try {
+    createCgroups(all, cgroupOf(spec));
+  } catch (error) {
+    const advice = 'run as root, on the machine itself or in a privileged container with writable cgroups';
+    throw new MachineError('start', spec.id, `${(error as Error).message}; ${advice}`, error);
+  }
 }
 
 /**
@@ -103,15 +134,10 @@ export async function startMachine(spec: MachineSpec): Promise<Machine> {
   await stopMachine(spec);
 
   const all = hierarchies(ownMounts());
-  if (all.length === 0) throw new MachineError('start', spec.id, 'no cgroup is mounted below /sys/fs/cgroup');
-  for (const folder of ['run', 'log', 'lib']) {
-    const path = folder === 'run' ? 'run' : `var/${folder}`;
-    mkdirSync(join(spec.stateDir, path), { recursive: true, mode: 0o755 });
-  }
+  prepare(spec, all);
   const upper = onOverlay(spec.stateDir) ? join(spec.stateDir, 'memory') : spec.stateDir;
   const { hostname, addresses } = spec;
   writeRecord(spec, { hostname, addresses, services: {} });
-  createCgroups(all, cgroupOf(spec));
 
   const boot = ['/bin/sh', '-c', BOOT, 'flyover-boot', spec.netns];
   const folders = all.map((hierarchy) => join(hierarchy.path, cgroupOf(spec)));

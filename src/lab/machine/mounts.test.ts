@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isWithin, mountsToDetach, ownMounts, parseMountinfo } from './mounts.ts';
+import { isWithin, mountsToDetach, mountsToProtect, ownMounts, parseMountinfo } from './mounts.ts';
 
 const host = parseMountinfo(`22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 23 22 0:5 / /proc rw - proc proc rw
@@ -42,6 +42,11 @@ describe('mountinfo', () => {
       '/var/lib/docker/overlay2/x/merged',
       '/mnt/remote',
     ]);
+  });
+
+  test("says what of the host's a machine must not write to", () => {
+    const detached = ['/run', '/srv/pinned here', '/snap/other/1', '/mnt/remote'];
+    expect(mountsToProtect(host, detached)).toEqual(['/', '/home', '/snap/node/1', '/var/libx']);
   });
 
   test('never keeps a namespace file, whoever asks', () => {

@@ -72,3 +72,14 @@ export function mountsToDetach(
   const targets = candidates.map((mount) => mount.target);
   return targets.filter((target) => !targets.some((other) => other !== target && isWithin(target, other)));
 }
+
+/** Trees that stay writable in a machine: its own, and those of the kernel. */
+const WRITABLE = ['/proc', '/sys', '/dev', '/run', '/tmp', '/var/tmp', '/var/lib', '/var/log'];
+
+/** The host's mounts that a machine sees and must not write to: `/` and what else carries the host's files. */
+export function mountsToProtect(mounts: readonly Mount[], detached: readonly string[]): string[] {
+  const targets = mounts
+    .map((mount) => mount.target)
+    .filter((target) => ![...WRITABLE, ...detached].some((tree) => isWithin(target, tree)));
+  return [...new Set(targets)];
+}

@@ -21,8 +21,9 @@ exec nsenter --net="$netns" \\
 /**
  * Pid 1 of a new machine: arranges its mounts and becomes \`catatonit -P\`, which only reaps. Prints \`ready\` last.
  *
- * Arguments: DISK UPPER HOSTNAME HOSTS RESOLV_CONF CATATONIT, then three lists that end in \`--\` each: paths in
- * hidden trees to keep; mount points to detach; hierarchies as TYPE OPTIONS TARGET LINKS (comma-separated).
+ * Arguments: DISK UPPER HOSTNAME HOSTS RESOLV_CONF CATATONIT, then four lists that end in \`--\` each: paths in
+ * hidden trees to keep; mount points to detach; hierarchies as TYPE OPTIONS TARGET LINKS (comma-separated); mount
+ * points of the host to make read-only, so that what happens in a machine does not happen to the host's files.
  *
  * The order matters. What is kept is bound below DISK before its tree is hidden. /var/lib comes after everything
  * that names DISK, which usually lies below it. What the host itself has configured for containers is not the
@@ -61,7 +62,7 @@ while [ "$1" != -- ]; do
   echo 0 >"$3/system/cgroup.procs"
   IFS=,; for link in $4; do ln -s "\${3##*/}" "\${3%/*}/$link"; done; unset IFS
   shift 4
-done
+done; shift
 
 if [ "$upper" != "$disk" ]; then mkdir -p "$upper"; mount -n -t tmpfs -o mode=755 tmpfs "$upper"; fi
 for tree in etc opt; do
@@ -77,8 +78,14 @@ printf '%s\\n' "$name" >/etc/hostname
 printf '%s' "$hosts" >/etc/hosts
 printf '%s' "$resolv" >/etc/resolv.conf
 
-mount -n --bind "$disk/var/log" /var/log
+mount -n --rbind "$disk/var/log" /var/log
 mount -n --rbind "$disk/var/lib" /var/lib
+mount -n --bind /tmp /tmp
+mount -n --bind /var/tmp /var/tmp
+while [ "$1" != -- ]; do
+  mount -n --options-mode ignore -o remount,bind,ro "$1" || echo "warning: $1 stays writable" >&2
+  shift
+done
 mount -n --make-rshared /
 echo ready
 exec "$catatonit" -P </dev/null >/dev/null 2>&1

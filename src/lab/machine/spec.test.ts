@@ -20,7 +20,7 @@ describe('the specification of a machine', () => {
       id: 'a'.repeat(40),
       cgroupParent: 'lab/one',
       nameservers: ['1.2.3.4'],
-      keep: ['/var/lib/y'],
+      keep: ['/home/my projects/y', '/var/lib/..y/.z'],
     });
   });
 
@@ -30,7 +30,7 @@ describe('the specification of a machine', () => {
     ['a long id', { id: 'a'.repeat(41) }, /id must be/],
     ['a parent that leads elsewhere', { cgroupParent: 'lab/..' }, /cgroupParent must be/],
     ['a relative disk', { stateDir: 'disk' }, /stateDir "disk" must be an absolute path/],
-    ['a disk that overlayfs would cut', { stateDir: '/var/lib/a:b' }, /stateDir .* without/],
+    ['a disk that overlayfs would cut', { stateDir: '/var/lib/a:b' }, /stateDir .* overlayfs cannot take/],
     ['a disk with dots', { stateDir: '/var/lib/../etc' }, /stateDir/],
     ['the root as disk', { stateDir: '/' }, /stateDir/],
     ['a disk in /etc', { stateDir: '/etc/x' }, /lies in \/etc.*choose one elsewhere/],
@@ -41,6 +41,7 @@ describe('the specification of a machine', () => {
     ['a bad address', { addresses: ['10.0.0.256'] }, /"10.0.0.256" is not/],
     ['a bad name server', { nameservers: ['dns'] }, /"dns" is not/],
     ['a bad path to keep', { keep: ['x'] }, /keep/],
+    ['a path to keep with dots', { keep: ['/var/lib/./x'] }, /keep/],
   ];
   for (const [what, change, message] of bad) {
     test(`is refused for ${what}`, () => {

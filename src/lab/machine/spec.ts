@@ -13,8 +13,10 @@ export const HIDDEN_TREES: readonly string[] = ['/run', '/var/run', '/var/lib', 
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-/** What a mount option or a shell list could trip over: overlayfs splits at `:` and `,` and unescapes `\`. */
-const PLAIN_PATH = /^\/[^:,\\\s]*[^:,\\\s/]$/;
+/** Absolute, below the root, without `.` and `..`. */
+const PATH = /^(\/(?!\.\.?(\/|$))[^/\0\n]+)+$/;
+/** What a mount option would trip over: overlayfs splits at `:` and `,` and unescapes `\`. */
+const UNMOUNTABLE = /[:,\\\s]/;
 
 /** Refuses what is not a name of 1..40 characters `a-z0-9-`. */
 export function checkName(operation: string, field: string, value: string): void {
@@ -27,11 +29,11 @@ export function checkName(operation: string, field: string, value: string): void
 }
 
 function checkPath(id: string, field: string, value: string): void {
-  if (PLAIN_PATH.test(value) && !value.split('/').some((part) => part === '.' || part === '..')) return;
+  if (PATH.test(value)) return;
   throw new MachineError(
     'start',
     id,
-    `${field} "${value}" must be an absolute path without spaces, ":", ",", "\\" and without "." or ".." parts`,
+    `${field} "${value}" must be an absolute path below / without "." or ".." parts`,
   );
 }
 
@@ -42,6 +44,13 @@ export function checkRef(operation: string, ref: MachineRef): void {
   checkPath(ref.id, 'runDir', ref.runDir);
   for (const part of (ref.cgroupParent ?? DEFAULT_CGROUP_PARENT).split('/')) {
     checkName(operation, 'each part of cgroupParent', part);
+  }
+  if (UNMOUNTABLE.test(ref.stateDir)) {
+    throw new MachineError(
+      operation,
+      ref.id,
+      `stateDir "${ref.stateDir}" holds a space, ":", "," or "\\", which overlayfs cannot take`,
+    );
   }
   for (const tree of ['/etc', '/opt', '/run']) {
     if (!isWithin(ref.stateDir, tree)) continue;

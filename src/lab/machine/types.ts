@@ -2,7 +2,8 @@
  * A lab node as a machine: what it is made of, and what is known about it while it runs.
  *
  * A machine is a network namespace that somebody else made, with private mount, uts, ipc, pid and cgroup
- * namespaces and a tiny init. Everything in it lives and dies with that init. Nothing in it depends on the
+ * namespaces and a tiny init. It sees the host's files read-only, with an /etc, /opt, /run, /var/lib and /var/log of
+ * its own; /tmp is the host's. Everything in it lives and dies with that init. Nothing in it depends on the
  * process that started it: a supervisor may be killed and its successor finds the machine again.
  */
 
@@ -55,7 +56,7 @@ export interface ServiceSpec {
   readonly name: string;
   /** Absolute program and arguments, as paths inside the machine. */
   readonly argv: readonly string[];
-  /** Added to a clean environment (PATH, HOME, LANG, TMPDIR). */
+  /** Added to a clean environment (PATH, HOME, LANG). */
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -74,24 +75,3 @@ export interface ExecOptions {
   /** Working folder inside the machine; default `/`. */
   readonly cwd?: string;
 }
-
-/*
- * machine.ts
- *   startMachine(spec: MachineSpec): Promise<Machine>        the running one when there is one already
- *   findMachine(ref: MachineRef): Machine | undefined        undefined: not running (never a recycled pid)
- *   stopMachine(ref: MachineRef, { removeDisk?: boolean }): Promise<void>   no machine there is no error
- *   listMachines(cgroupParent?): string[]                    ids that still have a cgroup
- *   insideMachine(machine, '/etc/x'): string                 '/proc/<pid>/root/etc/x'
- * service.ts
- *   startService(machine, spec: ServiceSpec): Promise<Service>
- *   findService(machine, name): Service | undefined          undefined: not running
- *   stopService(machine, name, { timeoutMs? }): Promise<void>   SIGTERM, then SIGKILL
- * containerd.ts
- *   prepareContainerd(machine, { pauseImage }): Promise<ServiceSpec>   writes /etc/containerd/config.toml
- *   criSocket(machine): string                               path on the host
- *   waitForContainerd(machine, { timeoutMs? }): Promise<void>
- * watch.ts
- *   ProcessWatch: add(process, onGone), remove(process), close()
- * exec.ts
- *   execInMachine(machine, argv, options): ChildProcess
- */

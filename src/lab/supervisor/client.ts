@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { LabError } from '../errors.ts';
 import { SUPERVISOR_SOCKET } from '../paths.ts';
@@ -26,7 +26,7 @@ export async function call<T>(
   onProgress: (text: string) => void = () => undefined,
 ): Promise<T> {
   const payload = body === undefined ? undefined : JSON.stringify(body);
-  const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const headers = payload === undefined ? {} : { 'content-type': 'application/json' };
     const outgoing = request({ socketPath: SUPERVISOR_SOCKET, method, path, headers }, resolve);
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
@@ -39,21 +39,31 @@ export async function call<T>(
     outgoing.end(payload);
   });
   if (response.headers['content-type']?.startsWith('application/x-ndjson')) {
-    for await (const line of createInterface({ input: response })) {
-      const parsed = JSON.parse(line) as StreamLine;
-      if ('progress' in parsed) onProgress(parsed.progress);
-      else if ('error' in parsed) throw refusalOf(parsed);
-      else return parsed.result as T;
-    }
-    throw new Error(
-      'the supervisor went away during the work; it goes on with it when it is back: flyover status',
-    );
+    return await lastLine<T>(response, onProgress);
   }
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);
   const parsed = JSON.parse(Buffer.concat(chunks).toString()) as T | ErrorBody;
   if ((response.statusCode ?? 500) >= 400) throw refusalOf(parsed as ErrorBody);
   return parsed as T;
+}
+
+/** Follows a long answer to its result. The work itself does not depend on anybody following it. */
+async function lastLine<T>(response: IncomingMessage, onProgress: (text: string) => void): Promise<T> {
+  try {
+    for await (const line of createInterface({ input: response })) {
+      const parsed = JSON.parse(line) as StreamLine;
+      if ('progress' in parsed) onProgress(parsed.progress);
+      else if ('error' in parsed) throw refusalOf(parsed);
+      else return parsed.result as T;
+    }
+  } catch (error) {
+    // What node says of a connection that broke.
+    if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
+  }
+  throw new Error(
+    'the supervisor went away during the work; it goes on with it when it is back: sudo ./flyover up',
+  );
 }
 
 function refusalOf({ error }: ErrorBody): Error {

@@ -189,7 +189,17 @@ export class Clusters {
     });
   }
 
-  #view(cluster: Resource<Cluster>): ClusterView {
+  /** A cluster whose failed nodes came up later has not failed. */
+  #recovered(cluster: Resource<Cluster>): Resource<Cluster> {
+    if (cluster.provisioningState !== 'Failed') return cluster;
+    if (this.#machines(cluster.name).some((machine) => machine.provisioningState !== 'Succeeded'))
+      return cluster;
+    this.#lab.store.setState(cluster.id, 'Succeeded');
+    return this.#lab.store.get<Cluster>(cluster.id)!;
+  }
+
+  #view(found: Resource<Cluster>): ClusterView {
+    const cluster = this.#recovered(found);
     return {
       name: cluster.name,
       state: cluster.provisioningState,

@@ -8,10 +8,13 @@ import { LAB_STATE, namespacePath } from '../paths.ts';
 import { Clusters } from './clusters.ts';
 import { LabContext, type Programs } from './context.ts';
 import { Hosts } from './hosts.ts';
-import { KeyedLock } from './lock.ts';
+import { KeyedLock, within } from './lock.ts';
 import { Networks } from './networks.ts';
 import { Nodes } from './nodes.ts';
 import { Uplink } from './uplink.ts';
+
+/** How long work under way may hold up the supervisor's end, in milliseconds; `down` waits a little longer. */
+const CLOSE_PATIENCE_MS = 4000;
 
 export interface LabStatus {
   supervisor: { pid: number; startedAt: string };
@@ -81,9 +84,13 @@ export class Lab {
     };
   }
 
-  /** Lets go: nodes, namespaces and containers stay as they are. */
-  close(): void {
+  /**
+   * Lets go: nodes, namespaces and containers stay as they are. What is half started is finished first, within
+   * reason: a machine between its birth and its record is hard to find for whoever comes next.
+   */
+  async close(): Promise<void> {
     this.#nodes.close();
+    await within(this.#context.locks.idle(), CLOSE_PATIENCE_MS);
     this.#context.store.close();
   }
 }

@@ -13,6 +13,24 @@ export class KeyedLock {
       if (this.#tails.get(key) === tail) this.#tails.delete(key);
     }
   }
+
+  /** Resolves when everything that was asked for until now has ended. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#tails.values());
+  }
+}
+
+/** The promise, or undefined once the time has passed. */
+export async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Runs `work` for every item, at most `width` at a time. All are tried; then the first failure is thrown. */

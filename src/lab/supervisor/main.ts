@@ -16,10 +16,12 @@ async function main(): Promise<void> {
   takeLock();
   const dist = dirname(fileURLToPath(import.meta.url));
   const lab = new Lab({ programs: { node: process.execPath, dist }, log });
+  let stopping = false;
   const stop = (): void => {
+    if (stopping) return;
+    stopping = true;
     log.info('supervisor stops; nodes and containers run on');
-    lab.close();
-    process.exit(0);
+    void lab.close().finally(() => process.exit(0));
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

@@ -10,6 +10,7 @@ import {
   criSocket,
   findService,
   insideMachine,
+  isAlive,
   type Machine,
   type MachineRef,
   prepareContainerd,
@@ -68,17 +69,21 @@ export async function startNode(build: NodeBuild): Promise<RunningNode> {
     name: 'agent',
     argv: [build.programs.node, join(build.programs.dist, 'agent.js')],
   };
-  const services = await Promise.all([running(machine, containerdSpec), running(machine, agentSpec)]);
+  const [containerd, agent] = await Promise.all([
+    running(machine, containerdSpec),
+    running(machine, agentSpec),
+  ]);
+  const alive = (): boolean => isAlive(containerd.process);
   await Promise.all([
-    waitForContainerd(machine, { timeoutMs: PATIENCE_MS }).then(() => provide(machine, pause)),
-    waitForAgent(inside('/run/flyover/metrics.sock')),
+    waitForContainerd(machine, { timeoutMs: PATIENCE_MS, alive }).then(() => provide(machine, pause)),
+    waitForAgent(inside('/run/flyover/metrics.sock'), () => isAlive(agent.process)),
   ]);
   install({
     root: machine.root,
     front: join(build.programs.dist, 'cni', 'flyover'),
     command: agentSpec.argv,
   });
-  return { machine, services };
+  return { machine, services: [containerd, agent] };
 }
 
 async function running(machine: Machine, spec: ServiceSpec): Promise<Service> {
@@ -103,7 +108,8 @@ function nodeJson(build: NodeBuild): Record<string, unknown> {
   };
 }
 
-async function waitForAgent(socketPath: string): Promise<void> {
+/** @param alive - false when the agent has died: whoever watches it starts it again */
+async function waitForAgent(socketPath: string, alive: () => boolean): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;
   let last = 'no answer';
   while (Date.now() < deadline) {
@@ -117,6 +123,7 @@ async function waitForAgent(socketPath: string): Promise<void> {
       probe.end();
     });
     if (last === 'ready') return;
+    if (!alive()) throw new Error(`the node's agent ended while it started (${last}); see its agent.log`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   throw new Error(`the node's agent is not ready after ${PATIENCE_MS / 1000} s: ${last}`);

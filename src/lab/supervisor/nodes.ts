@@ -24,8 +24,20 @@ export class Nodes {
     this.#watch = watch;
   }
 
-  /** Brings a node to running and Ready, whatever part of it runs already. */
+  /**
+   * Brings a node to running and Ready, whatever part of it runs already. One that fails is tried again behind the
+   * scenes, less and less often: the store says that it should be there.
+   */
   async ensure(machine: Resource<Machine>, report: Report): Promise<void> {
+    try {
+      await this.#start(machine, report);
+    } catch (error) {
+      void this.#revive(machine, 'start');
+      throw error;
+    }
+  }
+
+  async #start(machine: Resource<Machine>, report: Report): Promise<void> {
     await this.#lab.locks.run(`node/${machine.name}`, async () => {
       const current = this.#lab.store.get<Machine>(machine.id);
       if (!current || current.provisioningState === 'Deleting') return;
@@ -114,7 +126,7 @@ export class Nodes {
     this.#lab.log.warn({ node: machine.name, part, restartInMs: wait }, 'died; starting it again');
     await new Promise((resolve) => setTimeout(resolve, wait));
     if (this.#closed) return;
-    await this.ensure(current, (text) => this.#lab.log.info(text)).catch((error: unknown) => {
+    await this.#start(current, (text) => this.#lab.log.info(text)).catch((error: unknown) => {
       this.#lab.log.error({ node: machine.name, part, err: error }, 'starting it again failed');
       void this.#revive(machine, part);
     });

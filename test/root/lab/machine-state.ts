@@ -31,7 +31,7 @@ function processes(): string[] {
       try {
         const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
         const program = readlinkSync(`/proc/${pid}/exe`);
-        return known.test(argv) && !/vitest|flyover test|scripts\/test/.test(argv)
+        return known.test(argv) && !/fly-test|fly-bench|vitest|flyover test|scripts\/test/.test(argv)
           ? [`${program} ${argv}`]
           : [];
       } catch {
@@ -53,6 +53,8 @@ export function machineState(): Record<string, string> {
     mounts: readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
       .map((line) => line.split(' ').slice(3, 6).join(' '))
+      // Other tests may run beside this one.
+      .filter((line) => !/fly-(test|bench)/.test(line))
       .sort()
       .join('\n'),
     forwarding: readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8'),
