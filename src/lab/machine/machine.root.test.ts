@@ -76,7 +76,7 @@ describe('a machine', () => {
     expect(existsSync(spec.stateDir)).toBe(false);
   });
 
-  test('keeps what it writes to /etc, /opt and /var/lib, to itself, and writes nothing of the host's', async () => {
+  test('keeps what it writes to /etc, /opt and /var/lib, to itself, and nothing to the host', async () => {
     const spec = place.spec('disk');
     const machine = await startMachine(spec);
     for (const path of ['/etc/fly-test', '/opt/fly-test', '/var/lib/fly-test', '/run/fly-test']) {
