@@ -13,6 +13,8 @@ const BUNDLES = {
   'flyover.js': 'src/cli/main.ts',
   'agent.js': 'src/network/agent/main.ts',
   'supervisor.js': 'src/lab/supervisor/main.ts',
+  'outside.js': 'src/cli/demo/outside-program.ts',
+  'bench.js': 'bench/main.ts',
 };
 
 /** Packages with native code cannot be bundled; node finds them in ../node_modules. */

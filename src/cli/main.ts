@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { isAddressError } from '../address/error.ts';
 import { LabError } from '../lab/errors.ts';
 import { NotRunningError } from '../lab/supervisor/client.ts';
+import { benchCommand } from './commands/bench.ts';
 import { clusterCommand } from './commands/cluster.ts';
 import { downCommand } from './commands/down.ts';
 import { hostCommand, siteCommand } from './commands/host.ts';
@@ -31,6 +32,7 @@ for (const make of [
   vnetCommand,
   hostCommand,
   siteCommand,
+  benchCommand,
   doctorCommand,
 ]) {
   program.addCommand(strict(make()));

@@ -1,13 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { namespacePath } from '../../lab/paths.ts';
 
+/** The program that plays a machine outside the cluster: see outside-program.ts. */
+export function outside(...argv: string[]): string[] {
+  return [process.execPath, join(dirname(fileURLToPath(import.meta.url)), 'outside.js'), ...argv];
+}
+
 /** Starts a program of this machine in a namespace of the lab. */
-function spawnIn(namespace: string, argv: string[], env: Record<string, string> = {}): ChildProcess {
+function spawnIn(namespace: string, argv: string[]): ChildProcess {
   return spawn('nsenter', [`--net=${namespacePath(namespace)}`, '--', ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env },
   });
 }
 
@@ -25,10 +31,10 @@ export async function runIn(namespace: string, argv: string[]): Promise<{ code: 
 /** Runs `body` while a program runs in a namespace; it is ready once its stderr matches. Returns what it printed. */
 export async function whileRunning<T>(
   namespace: string,
-  program: { argv: string[]; ready: RegExp; env?: Record<string, string>; linger?: Promise<unknown> },
+  program: { argv: string[]; ready: RegExp },
   body: () => Promise<T>,
 ): Promise<{ result: T; output: string }> {
-  const child = spawnIn(namespace, program.argv, program.env);
+  const child = spawnIn(namespace, program.argv);
   let output = '';
   child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
     output += chunk;

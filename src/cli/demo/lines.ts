@@ -6,8 +6,8 @@ import { execInMachine } from '../../lab/machine/index.ts';
 import { call } from '../../lab/supervisor/client.ts';
 import type { NodeView } from '../../lab/supervisor/clusters.ts';
 import type { LabStatus } from '../../lab/supervisor/lab.ts';
-import { runIn, whileRunning } from './inside.ts';
-import { ECHO_PORT, ECHO_SERVICE, machineOf, type Pod } from './pod.ts';
+import { outside, runIn, whileRunning } from './inside.ts';
+import { ECHO_PORT, machineOf, type Pod } from './pod.ts';
 import { CLUSTER, HOSTS, NETWORK, POD_CIDR, type Stage, TWIN } from './stage.ts';
 
 /** A statement about the network, and how to see that it is true. */
@@ -23,6 +23,11 @@ function must(holds: boolean, seen: string): void {
 }
 
 const connect = (address: string): string[] => ['nc', '-w', '3', address, String(ECHO_PORT)];
+
+/** The echo service of a machine outside, like that of the pods. */
+function serving(name: string): { argv: string[]; ready: RegExp } {
+  return { argv: outside('serve', name, String(ECHO_PORT)), ready: /listening/ };
+}
 
 /** Asks a pod's echo service from another pod: `<name> <address it saw>`. */
 async function ask(from: Pod, address: string): Promise<string> {
@@ -127,11 +132,7 @@ export const lines: Line[] = [
       const seen: string[] = [];
       for (const place of ['neighbour', 'onPremises'] as const) {
         const { name, properties } = hosts[place];
-        const server = {
-          argv: ['socat', '-d', '-d', ...ECHO_SERVICE.slice(1)],
-          ready: /listening on/,
-          env: { ECHO_NAME: name },
-        };
+        const server = serving(name);
         await whileRunning(namespaceOf.host(name), server, async () => {
           for (const pod of [a, c]) {
             const answer = await ask(pod, properties.address);
@@ -152,11 +153,7 @@ export const lines: Line[] = [
       );
       const { publicAddress } = networks.find((network) => network.name === NETWORK)!.properties;
       const { name, properties } = hosts.internet;
-      const server = {
-        argv: ['socat', '-d', '-d', ...ECHO_SERVICE.slice(1)],
-        ready: /listening on/,
-        env: { ECHO_NAME: name },
-      };
+      const server = serving(name);
       const { result } = await whileRunning(namespaceOf.host(name), server, () => ask(a, properties.address));
       must(result === `${name} ${publicAddress}`, `${name} answered '${result}'`);
       return `${name} (${properties.address}) saw ${a.address} as ${publicAddress}`;
@@ -173,14 +170,10 @@ export const lines: Line[] = [
         ['internet', namespaceOf.internet(), 'private'],
       ] as const) {
         const before = await refused(where, why);
-        const { code } = await runIn(namespaceOf.host(hosts[place].name), [
-          'nc',
-          '-z',
-          '-w',
-          '1',
-          a.address,
-          String(ECHO_PORT),
-        ]);
+        const { code } = await runIn(
+          namespaceOf.host(hosts[place].name),
+          outside('reach', a.address, String(ECHO_PORT), '1000'),
+        );
         const dropped = (await refused(where, why)) - before;
         must(code !== 0, `${hosts[place].name} connected to ${a.address}`);
         must(dropped > 0, `${hosts[place].name} could not connect, but ${where} counted no dropped packet`);
