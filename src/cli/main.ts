@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { isAddressError } from '../address/error.ts';
 import { LabError } from '../lab/errors.ts';
 import { NotRunningError } from '../lab/supervisor/client.ts';
+import { agentCommandGroup } from './commands/agent.ts';
 import { benchCommand } from './commands/bench.ts';
 import { clusterCommand } from './commands/cluster.ts';
 import { downCommand } from './commands/down.ts';
@@ -33,6 +34,7 @@ for (const make of [
   hostCommand,
   siteCommand,
   benchCommand,
+  agentCommandGroup,
   doctorCommand,
 ]) {
   program.addCommand(strict(make()));

@@ -1,0 +1,139 @@
+import { inNamespace } from '../src/kernel/netns.ts';
+import { BenchAgent, type Command, pluginCall, type Sandbox } from './harness/agent.ts';
+import { referencePlugins } from './harness/artifacts.ts';
+import { type Call, type Outcome, runCalls } from './harness/calls.ts';
+import { nodeNamespace } from './harness/node-namespace.ts';
+import type { Scratch } from './harness/scratch.ts';
+import { median, orderOf } from './harness/statistics.ts';
+import type { Bench, BenchContext, Result } from './result.ts';
+
+const PARALLEL = [1, 8, 16];
+/** Calls of each kind in a round, at least; several waves where calls are parallel. */
+const CALLS = 16;
+
+/** A plugin and the namespace that its calls are made in. */
+interface Subject {
+  readonly name: 'flyover' | 'ptp';
+  readonly netns: string;
+  call(command: Command, sandbox: Sandbox): Call;
+}
+
+interface Samples {
+  readonly flyover: number[];
+  readonly ptp: number[];
+}
+
+/** ADD and DEL of the plugin against ptp with host-local, as a runtime sees them. */
+export const cni: Bench = {
+  name: 'cni',
+  title: 'ADD and DEL against the reference plugins ptp and host-local, at 1, 8 and 16 in parallel',
+  rounds: 12,
+  place: 'inside',
+  async run(context) {
+    const { scratch } = context;
+    const node = nodeNamespace(scratch, 'flyover', '10.0.1.4');
+    const agent = new BenchAgent(scratch, node, {
+      nodeName: 'bench',
+      nodeAddresses: ['10.0.1.4'],
+      nodeBlocks: ['10.244.0.0/24'],
+      podCIDRs: ['10.244.0.0/16'],
+      cooldownSeconds: 0, // or the block would run dry: no node starts 250 pods in half a minute
+    });
+    await agent.start();
+    try {
+      const flyover: Subject = { name: 'flyover', netns: node, call: (...call) => agent.call(...call) };
+      const results: Result[] = [];
+      for (const parallel of PARALLEL) {
+        results.push(...(await measure(context, parallel, [flyover, reference(scratch)])));
+      }
+      return results;
+    } finally {
+      await agent.stop();
+    }
+  },
+};
+
+/** The reference plugins switch on ip_forward wherever they run: a namespace of their own. */
+function reference(scratch: Scratch): Subject {
+  const folder = referencePlugins();
+  const netns = nodeNamespace(scratch, `ptp-${reference.count++}`, '10.0.1.5');
+  const config = {
+    cniVersion: '1.0.0',
+    name: 'bench',
+    type: 'ptp',
+    mtu: 1500,
+    ipam: {
+      type: 'host-local',
+      dataDir: scratch.path('host-local'),
+      ranges: [[{ subnet: '10.245.0.0/16' }]],
+      routes: [{ dst: '0.0.0.0/0' }],
+    },
+  };
+  return {
+    name: 'ptp',
+    netns,
+    call: (command, sandbox) => pluginCall(`${folder}/ptp`, command, sandbox, config),
+  };
+}
+reference.count = 0;
+
+async function measure(
+  { scratch, rounds, progress }: BenchContext,
+  parallel: number,
+  subjects: Subject[],
+): Promise<Result[]> {
+  const count = Math.max(CALLS, parallel * 3);
+  const pods = new Map(
+    subjects.map(({ name }) => [
+      name,
+      Array.from({ length: count }, (_, i) => scratch.namespace(`${name}-${parallel}-${i}`)),
+    ]),
+  );
+  const samples = { ADD: emptySamples(), DEL: emptySamples() };
+  const floor: number[] = [];
+  for (let round = -1; round < rounds; round++) {
+    for (const command of ['ADD', 'DEL'] as const) {
+      for (const subject of orderOf(subjects, round + 1)) {
+        const sandboxes = pods.get(subject.name)!.map((netns, i) => ({
+          containerId: `bench-${subject.name}-${parallel}-${round + 1}-${i}`,
+          netns,
+        }));
+        const calls = sandboxes.map((sandbox) => subject.call(command, sandbox));
+        const outcomes = inNamespace(subject.netns, () => runCalls(calls, parallel));
+        refuseFailures(outcomes, `${subject.name} ${command}`);
+        // The first round warms caches and just-in-time compilers.
+        if (round >= 0) samples[command][subject.name].push(...outcomes.map(({ ms }) => ms));
+      }
+    }
+    const nothing = Array.from({ length: count }, () => ({ path: '/bin/true', env: {}, stdin: '' }));
+    floor.push(...runCalls(nothing, parallel).map(({ ms }) => ms));
+    await progress(`${parallel} in parallel, round ${round + 1} of ${rounds}`);
+  }
+  return [
+    {
+      ...result('add', parallel, samples.ADD.flyover, samples.ADD.ptp),
+      against: 'ADD of ptp + host-local',
+      target: '<= 0.35',
+    },
+    {
+      ...result('del', parallel, samples.DEL.flyover, samples.DEL.ptp),
+      against: 'DEL of ptp + host-local',
+      target: '<= 1',
+    },
+    // What of it is the start of any process, which no plugin can be without.
+    { ...result('floor', parallel, floor, samples.ADD.flyover), against: 'our ADD; value is /bin/true' },
+  ];
+}
+
+function result(what: string, parallel: number, values: readonly number[], others: readonly number[]) {
+  return { name: `cni/${what}/${parallel}`, value: median(values), unit: 'ms', reference: median(others) };
+}
+
+function emptySamples(): Samples {
+  return { flyover: [], ptp: [] };
+}
+
+function refuseFailures(outcomes: readonly Outcome[], what: string): void {
+  const failed = outcomes.find(({ exit }) => exit !== 0);
+  if (failed) throw new Error(`${what} failed with ${failed.exit}: ${failed.stdout.slice(0, 500)}`);
+}

@@ -1,0 +1,56 @@
+import type { Scratch } from './harness/scratch.ts';
+import { rounded } from './harness/statistics.ts';
+
+/** One measured number beside the one it is compared with. */
+export interface Result {
+  /** `bench/what/variant`. */
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly reference: number;
+  /** What the reference is, and what the ratio is promised to be: for a person, not in the data. */
+  readonly against: string;
+  readonly target?: string;
+}
+
+export interface BenchContext {
+  /** For files and namespaces; gone afterwards. */
+  readonly scratch: Scratch;
+  readonly rounds: number;
+  /** Says on stderr how far it is, and lets this process hear of its end: to be awaited between rounds. */
+  readonly progress: (text: string) => Promise<void>;
+}
+
+export interface Bench {
+  readonly name: string;
+  readonly title: string;
+  /** How often everything is measured unless `--rounds` says otherwise. */
+  readonly rounds: number;
+  /**
+   * Where it runs: `inside` a mount and process namespace of its own, with which everything that it made dies;
+   * or on the `machine` itself, where the lab is.
+   */
+  readonly place: 'inside' | 'machine';
+  /** Only when asked for by its name. */
+  readonly extra?: boolean;
+  run(context: BenchContext): Promise<Result[]>;
+}
+
+/** What `-o json` prints of a result, and nothing else. */
+export interface ReportedResult {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly reference: number;
+  readonly ratio: number;
+}
+
+export function reported({ name, value, unit, reference }: Result): ReportedResult {
+  return {
+    name,
+    value: rounded(value),
+    unit,
+    reference: rounded(reference),
+    ratio: rounded(value / reference),
+  };
+}
