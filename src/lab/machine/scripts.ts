@@ -65,9 +65,10 @@ while [ "$1" != -- ]; do
 done; shift
 
 if [ "$upper" != "$disk" ]; then mkdir -p "$upper"; mount -n -t tmpfs -o mode=755 tmpfs "$upper"; fi
-for tree in etc opt; do
-  mkdir -p "$upper/$tree" "$upper/.work-$tree"
-  mount -n -t overlay -o "lowerdir=/$tree,upperdir=$upper/$tree,workdir=$upper/.work-$tree" overlay "/$tree"
+for tree in etc opt usr/lib/cni; do
+  [ -d "/$tree" ] || continue
+  mkdir -p "$upper/$tree" "$upper/.work/$tree"
+  mount -n -t overlay -o "lowerdir=/$tree,upperdir=$upper/$tree,workdir=$upper/.work/$tree" overlay "/$tree"
 done
 for tree in cni containerd flyover; do
   [ -d "$upper/etc/$tree" ] || { rm -rf "/etc/$tree"; mkdir "/etc/$tree"; }

@@ -2,9 +2,9 @@
  * A lab node as a machine: what it is made of, and what is known about it while it runs.
  *
  * A machine is a network namespace that somebody else made, with private mount, uts, ipc, pid and cgroup
- * namespaces and a tiny init. It sees the host's files read-only, with an /etc, /opt, /run, /var/lib and /var/log of
- * its own; /tmp is the host's. Everything in it lives and dies with that init. Nothing in it depends on the
- * process that started it: a supervisor may be killed and its successor finds the machine again.
+ * namespaces and a tiny init. It sees the host's files read-only, with an /etc, /opt, /run, /usr/lib/cni, /var/lib
+ * and /var/log of its own; /tmp is the host's. Everything in it lives and dies with that init. Nothing in it
+ * depends on the process that started it: a supervisor may be killed and its successor finds the machine again.
  */
 
 /** What is needed to find a machine again, and to remove it even when its record is lost. */
