@@ -191,7 +191,7 @@ function filter(program: string, input: string): Promise<string> {
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   try {
     const { path, built } = await buildFront(process.argv[2]);
-    console.log(built ? `built ${path}` : `${path} is up to date`);
+    if (built) console.log(`built ${path}`);
   } catch (error) {
     console.error((error as Error).message);
     process.exitCode = 1;

@@ -1,7 +1,10 @@
 import { Command, CommanderError } from 'commander';
+import pkg from '../../package.json' with { type: 'json' };
 import { isAddressError } from '../address/error.ts';
 import { LabError } from '../lab/errors.ts';
 import { NotRunningError } from '../lab/supervisor/client.ts';
+import { ConfigError } from '../network/agent/config-error.ts';
+import { InstallError } from '../network/agent/install.ts';
 import { agentCommandGroup } from './commands/agent.ts';
 import { benchCommand } from './commands/bench.ts';
 import { clusterCommand } from './commands/cluster.ts';
@@ -19,6 +22,8 @@ const program = new Command('flyover')
   .description(
     'Azure CNI Overlay networking that anyone can run: the network, and a lab for it on one Linux machine',
   )
+  .version(pkg.version)
+  .addHelpText('after', '\n  test [part]       lint, types and tests of this checkout (flyover test help)')
   .enablePositionalOptions()
   .showHelpAfterError('(flyover help COMMAND says more)')
   .exitOverride();
@@ -47,11 +52,14 @@ function strict(command: Command): Command {
   return command;
 }
 
+/** Errors that say: the input was not accepted, and nothing was changed. */
+const REFUSALS = [LabError, ConfigError, InstallError];
+
 /** What went wrong, in one line for a person and a code for a script. */
 function fail(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.refused;
   process.stderr.write(`flyover: ${error instanceof Error ? error.message : String(error)}\n`);
-  if (error instanceof LabError || isAddressError(error)) return EXIT.refused;
+  if (REFUSALS.some((kind) => error instanceof kind) || isAddressError(error)) return EXIT.refused;
   if (error instanceof NotRunningError) return EXIT.notRunning;
   if (process.env.FLYOVER_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   return EXIT.failed;
