@@ -6,7 +6,7 @@ import { NftSocket } from '../../kernel/nft/socket.ts';
 import { type CniServer, createCniServer } from '../cni/server.ts';
 import { Dataplane } from '../dataplane/dataplane.ts';
 import { AgentMetrics } from './agent-metrics.ts';
-import { type NodeConfig, readConfig } from './config.ts';
+import { type NodeConfig, parseConfig, readConfigText } from './config.ts';
 import { HealthServer } from './health.ts';
 import { IpamStore } from './ipam/store.ts';
 import { KeyedMutex } from './mutex.ts';
@@ -55,6 +55,7 @@ export class Agent {
   readonly #health: HealthServer;
   readonly #mutex = new KeyedMutex();
   #config: NodeConfig | undefined;
+  #text: string | undefined;
   #working: Working | undefined;
   #parts: Omit<Working, 'server'> | undefined;
   #problems: readonly string[] = ['it is starting'];
@@ -137,7 +138,7 @@ export class Agent {
 
   #watch(): void {
     watchFile(this.#options.config, { interval: CONFIG_POLL_MS, persistent: false }, () => {
-      void this.reload().catch((error: unknown) => this.#failed(error, 'reload'));
+      void this.#inTurn(() => this.#load(true)).catch((error: unknown) => this.#failed(error, 'reload'));
     });
     const every = (milliseconds: number, body: () => Promise<void> | void): void => {
       const tick = (): void =>
@@ -150,10 +151,14 @@ export class Agent {
     });
   }
 
-  async #load(): Promise<void> {
+  /** @param onlyChanged do nothing when the file says what it said the last time, refused or not */
+  async #load(onlyChanged = false): Promise<void> {
     let config: NodeConfig;
     try {
-      config = readConfig(this.#options.config);
+      const text = readConfigText(this.#options.config);
+      if (onlyChanged && text === this.#text) return;
+      this.#text = text;
+      config = parseConfig(text, this.#options.config);
       this.#parts?.ipam.reconfigure(poolOf(config));
     } catch (error) {
       this.#metrics.reloaded('refused');
@@ -167,8 +172,13 @@ export class Agent {
     }
     this.#metrics.reloaded('applied');
     this.#config = config;
-    if (this.#working) this.#apply();
-    else await this.#begin(config);
+    try {
+      if (this.#working) this.#apply();
+      else await this.#begin(config);
+    } catch (error) {
+      this.#problems = [error instanceof Error ? error.message : String(error)];
+      throw error;
+    }
     const { nodeName, nodeBlocks, routing } = config;
     this.#log.info(
       { nodeName, nodeBlocks, routing, ready: this.notReady() === undefined },

@@ -69,11 +69,15 @@ export function parseConfig(text: string, source = 'node.json'): NodeConfig {
   return config;
 }
 
-/** Reads the file at `path`. @throws ConfigError also when it cannot be read */
+/** Reads and checks the file at `path`. @throws ConfigError also when it cannot be read */
 export function readConfig(path: string): NodeConfig {
-  let text: string;
+  return parseConfig(readConfigText(path), path);
+}
+
+/** The text of the file at `path`. @throws ConfigError when it cannot be read */
+export function readConfigText(path: string): string {
   try {
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     const rule = missing
@@ -82,7 +86,6 @@ export function readConfig(path: string): NodeConfig {
     const fix = "write the node's configuration there, or name another file with --config";
     throw new ConfigError(path, [{ field: '--config', value: path, rule, fix }]);
   }
-  return parseConfig(text, path);
 }
 
 /** What a schema cannot say: how the ranges and addresses fit together. */
