@@ -99,8 +99,11 @@ function clusterRoutes(app: FastifyInstance, lab: Lab): void {
   app.get<NameParams>('/v1/clusters/:name', (request) => clusters.show(request.params.name));
   app.post('/v1/clusters', (request, reply) => {
     const wanted = read(schemas.cluster, request.body);
-    clusters.accept(wanted);
-    return stream(lab, reply, (report) => clusters.build(wanted.name, report));
+    const { warnings } = clusters.accept(wanted);
+    return stream(lab, reply, (report) => {
+      for (const warning of warnings) report(`warning: ${warning}`);
+      return clusters.build(wanted.name, report);
+    });
   });
   app.delete<NameParams>('/v1/clusters/:name', (request, reply) => {
     clusters.acceptDeletion(request.params.name);

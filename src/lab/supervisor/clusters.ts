@@ -58,9 +58,9 @@ export class Clusters {
   }
 
   /** Checks and records; nothing is built yet. @throws LabError, AddressError */
-  accept(request: ClusterRequest): void {
+  accept(request: ClusterRequest): { warnings: string[] } {
     const { store } = this.#lab;
-    const { cluster, network } = newCluster(this.#lab.inventory(), request);
+    const { cluster, network, warnings } = newCluster(this.#lab.inventory(), request);
     store.transaction(() => {
       store.put<VirtualNetwork>({
         id: resourceId(TYPES.virtualNetwork, [network.name]),
@@ -76,6 +76,7 @@ export class Clusters {
       });
       for (let i = 0; i < Number(request.nodes); i++) this.#putMachine(request.name);
     });
+    return { warnings };
   }
 
   /** Builds an accepted cluster, or goes on where a former supervisor was stopped. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { BlockAllocator, DEFAULT_POD_CIDR } from '../../../address/block-allocator.ts';
-import { formatCidr, parseCidr } from '../../../address/cidr.ts';
+import { type Cidr, cidrsOverlap, formatCidr, parseCidr } from '../../../address/cidr.ts';
 import { formatAddress, parseAddress } from '../../../address/ip.ts';
 import { firstFreeHost, subnetCapacity } from '../../../address/subnet.ts';
 import { LabError, notFound } from '../../errors.ts';
@@ -39,6 +39,8 @@ export interface NewCluster {
   cluster: Cluster;
   /** The network as it has to be; `created` when it did not exist. */
   network: { name: string; properties: VirtualNetwork; created: boolean };
+  /** What works now and may be regretted later. */
+  warnings: string[];
 }
 
 /** @throws LabError, AddressError naming the flag, the value, the rule and the way out. Pure. */
@@ -87,6 +89,7 @@ export function newCluster(inventory: Inventory, request: ClusterRequest): NewCl
       maxPods,
     },
     network: { ...network, properties },
+    warnings: warningsOf(podRange, network.name, properties),
   };
 }
 
@@ -163,16 +166,12 @@ function checkPodRange(
   networkName: string,
   network: VirtualNetwork,
   request: ClusterRequest,
-  podRange: ReturnType<typeof parseCidr>,
+  podRange: Cidr,
 ): void {
   const claims = [
     ...network.subnets.map((subnet) => ({
       range: parseCidr(subnet.addressPrefix),
       owner: `the subnet ${subnet.name} of virtual network ${networkName}`,
-    })),
-    ...network.addressPrefixes.map((prefix) => ({
-      range: parseCidr(prefix),
-      owner: `the virtual network ${networkName}`,
     })),
     ...neighbourClaims(inventory, networkName),
   ];
@@ -182,6 +181,16 @@ function checkPodRange(
       : 'pods take addresses from a range of their own: choose one outside it';
   checkFree('--pod-cidr', podRange, claims, 'PodCidrOverlapExistingSubnetsCidr', fix);
   // Clusters may share a pod CIDR exactly as on Azure; each has a routing domain of its own.
+}
+
+/** Azure's sources differ on whether a pod CIDR may lie in free parts of the network: it does no harm until a subnet comes. */
+function warningsOf(podRange: Cidr, name: string, network: VirtualNetwork): string[] {
+  return network.addressPrefixes
+    .filter((prefix) => cidrsOverlap(parseCidr(prefix), podRange))
+    .map(
+      (prefix) =>
+        `NetworkProfileCIDROverlapVNET: --pod-cidr '${formatCidr(podRange)}' overlaps ${prefix}, the address space of virtual network ${name}; no subnet can be made there while the cluster exists`,
+    );
 }
 
 function checkRoom(inventory: Inventory, network: string, subnet: Subnet, nodes: number): void {

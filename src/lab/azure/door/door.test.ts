@@ -86,7 +86,6 @@ describe('clusters', () => {
     ['a pod CIDR without one /24', { podCidr: '10.244.0.0/25' }, 'too-small'],
     ['more nodes than blocks', { podCidr: '10.244.0.0/23', nodes: 3 }, 'InsufficientSubnetSize'],
     ['a pod CIDR over the subnet', { podCidr: '10.0.0.0/15' }, 'PodCidrOverlapExistingSubnetsCidr'],
-    ['a pod CIDR in the network', { podCidr: '10.0.128.0/20' }, 'PodCidrOverlapExistingSubnetsCidr'],
     ['a reserved pod CIDR', { podCidr: '172.30.0.0/16' }, 'ReservedRange'],
     ['an IPv6 pod CIDR', { podCidr: 'fd00::/48' }, 'AddressFamilyNotSupported'],
     ['9 pods', { maxPods: 9 }, 'InvalidParameter'],
@@ -118,6 +117,28 @@ describe('clusters', () => {
     inventory.sites.push({ name: 'hq', id: 'x', virtualNetwork: 'vnet', addressPrefix: '10.200.0.0/16' });
     const request = { name: 'new', nodes: 1, podCidr: '10.200.0.0/20' };
     expect(codeOf(() => newCluster(inventory, request))).toBe('PodCidrOverlapExistingSubnetsCidr');
+  });
+
+  test('a pod CIDR in a free part of the network is let in with a warning, and then keeps subnets out', () => {
+    const inventory = empty();
+    const request = {
+      name: 'wide',
+      nodes: 1,
+      vnet: 'v',
+      vnetPrefix: '10.0.0.0/8',
+      subnetPrefix: '10.10.0.0/16',
+    };
+    expect(newCluster(inventory, request).warnings).toEqual([
+      expect.stringContaining(
+        "NetworkProfileCIDROverlapVNET: --pod-cidr '10.244.0.0/16' overlaps 10.0.0.0/8",
+      ),
+    ]);
+    admit(inventory, request);
+    const network = inventory.virtualNetworks[0]!;
+    const subnet = { name: 'late', addressPrefix: '10.244.3.0/24' };
+    expect(codeOf(() => withSubnet(inventory, 'v', network, subnet))).toBe(
+      'PodCidrOverlapExistingSubnetsCidr',
+    );
   });
 
   test('whatever is asked for, what is accepted overlaps nothing', () => {
