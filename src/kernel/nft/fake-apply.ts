@@ -109,6 +109,8 @@ export class FakeApply {
         const schema = typeof set === 'string' ? found.schema : schemaOf(set);
         for (const element of elements)
           this.#addElement(this.#table(table), found, schema, element, o.ifExists);
+        const errno = found.schema.data === 'verdict' ? checkTable(this.#table(table)) : 0;
+        if (errno !== 0) this.#refuse(errno);
         break;
       }
       case 'deleteElements': {
@@ -296,10 +298,6 @@ export class FakeApply {
     const { size } = set.spec;
     if (size !== undefined && set.elements.size >= size) this.#refuse(ENFILE, element);
     this.#undo.set(set.elements, id, { spec: element, encoded });
-    if (chain !== undefined) {
-      const deep = checkTable(table);
-      if (deep !== 0) this.#refuse(deep, element);
-    }
   }
 
   #table(ref: TableRef): FakeTable {

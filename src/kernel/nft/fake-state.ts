@@ -64,6 +64,7 @@ export function elementId(encoded: EncodedElement): string {
 /** The changes that take back what was done so far, last one first. */
 export class UndoLog {
   readonly #steps: (() => void)[] = [];
+  readonly #copied = new Set<unknown>();
 
   push(step: () => void): void {
     this.#steps.push(step);
@@ -78,10 +79,14 @@ export class UndoLog {
   }
 
   delete<K, V>(map: Map<K, V>, key: K): void {
-    if (!map.has(key)) return;
-    // Insertion order is the order of lists, so it comes back as well.
+    // Insertion order is the order of lists, so it comes back as well: the whole map as it was.
+    if (this.#copied.has(map)) {
+      map.delete(key);
+      return;
+    }
     const before = [...map];
     map.delete(key);
+    this.#copied.add(map);
     this.push(() => {
       map.clear();
       for (const [k, v] of before) map.set(k, v);

@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { TestNamespaces } from '../test-namespaces.ts';
 import { FakeNft, NftSocket, Transaction } from './index.ts';
-import { outcomeOf, snapshot, T, transactionCases } from './testing-transactions.ts';
+import { chainCases } from './testing-chains.ts';
+import { setCases } from './testing-sets.ts';
+import { outcomeOf, snapshot, T } from './testing-transactions.ts';
 
 const namespaces = new TestNamespaces();
 let netns: string;
@@ -22,7 +24,7 @@ afterAll(() => {
 });
 
 describe('transactions in the kernel', () => {
-  test.each(transactionCases.map((one) => [one.name, one] as const))('%s', (_, { steps }) => {
+  test.each([...chainCases, ...setCases].map((one) => [one.name, one] as const))('%s', (_, { steps }) => {
     const fake = new FakeNft();
     for (const [step, outcome] of steps) {
       expect(outcomeOf(kernel, step)).toBe(outcome);
