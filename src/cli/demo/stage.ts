@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { ensureImage, importImage, TOOLBOX } from '../../lab/images/index.ts';
-import { criSocket } from '../../lab/machine/index.ts';
+import { contentStore, criSocket } from '../../lab/machine/index.ts';
 import { LAB_CACHE } from '../../lab/paths.ts';
 import { call } from '../../lab/supervisor/client.ts';
 import type { ClusterView, NodeView } from '../../lab/supervisor/clusters.ts';
@@ -108,7 +108,8 @@ export class Stage {
   /** Puts the image on a node. */
   async prepare(node: NodeView): Promise<void> {
     const image = await ensureImage(TOOLBOX, join(LAB_CACHE, 'images'));
-    await importImage(criSocket(machineOf(node)), image);
+    const machine = machineOf(node);
+    await importImage(criSocket(machine), image, { contentStore: contentStore(machine) });
   }
 
   async pod(node: NodeView, name: string): Promise<Pod> {

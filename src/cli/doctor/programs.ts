@@ -98,9 +98,9 @@ export const PROGRAMS: readonly Program[] = [
   },
   {
     package: 'containernetworking-plugins',
-    anyOf: ['/usr/lib/cni/portmap', '/opt/cni/bin/portmap'],
-    set: 'measure',
-    use: 'are the reference plugins',
+    anyOf: ['/usr/lib/cni/loopback', '/opt/cni/bin/loopback'],
+    set: 'lab',
+    use: "has the plugin 'loopback' that containerd calls for every pod",
   },
 ];
 

@@ -1,15 +1,14 @@
-/** The host that container runtimes read into names without one; nothing is ever fetched from there by this room. */
-const DEFAULT_HOST = 'docker.io';
+/** The host of images that were built here: a runtime takes `localhost` for a registry's name and looks no further. */
+const OWN_HOST = 'localhost';
 
 /**
  * An image's full name as container runtimes look it up: `flyover/toolbox` stands for
- * `docker.io/flyover/toolbox:latest`, `debian` for `docker.io/library/debian:latest`. Names by digest stay as they are.
+ * `localhost/flyover/toolbox:latest`. Names with a host of their own, and names by digest, stay as they are.
  */
 export function normalizedName(name: string): string {
-  const slash = name.indexOf('/');
-  const first = name.slice(0, Math.max(slash, 0));
-  const hasHost = first.includes('.') || first.includes(':') || first === 'localhost';
-  const hosted = hasHost ? name : `${DEFAULT_HOST}/${slash < 0 ? 'library/' : ''}${name}`;
+  const first = name.slice(0, Math.max(name.indexOf('/'), 0));
+  const hasHost = first.includes('.') || first.includes(':') || first === OWN_HOST;
+  const hosted = hasHost ? name : `${OWN_HOST}/${name}`;
   const last = hosted.slice(hosted.lastIndexOf('/') + 1);
   return last.includes(':') || last.includes('@') ? hosted : `${hosted}:latest`;
 }

@@ -1,12 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { install } from '../../network/agent/install.ts';
 import type { Cluster, Machine as MachineProperties } from '../azure/types.ts';
 import { ensureImage, importImage, PAUSE } from '../images/index.ts';
 import { CriClient } from '../kubelet/cri.ts';
 import {
+  contentStore,
   criSocket,
   findService,
   insideMachine,
@@ -57,7 +58,8 @@ export async function startNode(build: NodeBuild): Promise<RunningNode> {
     netns: build.netns,
     addresses: [address],
     detach: [LAB_RUN],
-    keep: [build.programs.dist],
+    // The whole checkout: beside dist it has the runtime and the native part of koffi.
+    keep: [dirname(build.programs.dist)],
   });
   const inside = (path: string): string => insideMachine(machine, path);
   mkdirSync(inside('/etc/flyover'), { recursive: true });
@@ -93,7 +95,8 @@ async function running(machine: Machine, spec: ServiceSpec): Promise<Service> {
 /** Hands an image to the node's containerd unless it has it. */
 async function provide(machine: Machine, image: Awaited<ReturnType<typeof ensureImage>>): Promise<void> {
   using cri = new CriClient(criSocket(machine));
-  if (!(await cri.imageStatus(image.name))) await importImage(criSocket(machine), image);
+  if (!(await cri.imageStatus(image.name)))
+    await importImage(criSocket(machine), image, { contentStore: contentStore(machine) });
 }
 
 function nodeJson(build: NodeBuild): Record<string, unknown> {
