@@ -59,6 +59,12 @@ export const PROGRAMS: readonly Program[] = [
     use: 'enters namespaces',
     version: ['--version'],
   },
+  {
+    package: 'containernetworking-plugins',
+    anyOf: ['/usr/lib/cni/loopback', '/opt/cni/bin/loopback'],
+    set: 'lab',
+    use: "has the plugin 'loopback' that containerd calls for every pod",
+  },
   { package: 'mount', anyOf: ['mount'], set: 'lab', use: "mounts nodes' disks", version: ['--version'] },
   { package: 'gcc', anyOf: ['gcc'], set: 'build', use: 'compiles the CNI front', version: ['--version'] },
   { package: 'libc6-dev', anyOf: ['/usr/include/stdio.h'], set: 'build', use: 'compiles the CNI front' },
@@ -95,12 +101,6 @@ export const PROGRAMS: readonly Program[] = [
     set: 'measure',
     use: 'serves the reference plugin portmap',
     version: ['--version'],
-  },
-  {
-    package: 'containernetworking-plugins',
-    anyOf: ['/usr/lib/cni/loopback', '/opt/cni/bin/loopback'],
-    set: 'lab',
-    use: "has the plugin 'loopback' that containerd calls for every pod",
   },
 ];
 
