@@ -1,5 +1,5 @@
 import { type DataTypeName, dataTypes, decodeScalar, putScalar, type Scalar } from './datatype.ts';
-import { NftInputError } from './input-error.ts';
+import { checkWhole, MOST_MILLISECONDS, NftInputError } from './input-error.ts';
 import { type VerdictData, verdictText } from './instruction.ts';
 import { formatRange, parseRange } from './range.ts';
 import { paddedSize, type SetSchema, sizeOf } from './schema.ts';
@@ -34,6 +34,7 @@ export function encodeElement(
       element.timeout,
       'the set has no timeout; say so when it is made',
     );
+  checkWhole(`${field} timeout`, element.timeout, 1, MOST_MILLISECONDS);
   if (schema.data === undefined ? data !== undefined : data === undefined && !keyOnly)
     throw new NftInputError(
       `${field} data`,

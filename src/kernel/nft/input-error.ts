@@ -16,6 +16,16 @@ export class NftInputError extends Error {
   }
 }
 
+/** @throws NftInputError unless `value` is absent or a whole number from `least` to `most`. */
+export function checkWhole(field: string, value: number | undefined, least: number, most: number): void {
+  if (value !== undefined && !(Number.isSafeInteger(value) && value >= least && value <= most))
+    throw new NftInputError(field, value, `must be a whole number from ${least} to ${most}`);
+}
+
+/** The kernel keeps times in ticks of at least a millisecond, in 64 bits; a hundred years are enough. */
+export const MOST_MILLISECONDS = 100 * 365 * 86_400_000;
+export const MOST_32 = 0xffff_ffff;
+
 function shown(value: unknown): string {
   const text =
     typeof value === 'bigint'

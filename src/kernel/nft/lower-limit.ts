@@ -1,4 +1,4 @@
-import { NftInputError } from './input-error.ts';
+import { checkWhole, MOST_32, NftInputError } from './input-error.ts';
 import type { FieldValue, Instruction } from './instruction.ts';
 import type { LimitSpec, LogSpec } from './rule.ts';
 
@@ -10,10 +10,8 @@ const seconds = { second: 1, minute: 60, hour: 3600, day: 86400 } as const;
 export function limitInstruction(limit: LimitSpec): Instruction {
   const { rate, per = 'second', unit = 'packets', over = false } = limit;
   const burst = limit.burst ?? (unit === 'packets' ? 5 : 0);
-  if (!Number.isSafeInteger(rate) || rate < 1)
-    throw new NftInputError('limit rate', rate, 'must be an integer of at least 1');
-  if (!Number.isInteger(burst) || burst < 0 || burst > 0xffffffff)
-    throw new NftInputError('limit burst', burst, 'must be an integer 0..4294967295');
+  checkWhole('limit rate', rate, 1, Number.MAX_SAFE_INTEGER);
+  checkWhole('limit burst', burst, 0, MOST_32);
   const type = unit === 'packets' ? 0 : 1;
   return {
     name: 'limit',
@@ -29,7 +27,7 @@ export function logInstruction(log: LogSpec): Instruction {
       throw new NftInputError('log prefix', log.prefix, 'must be at most 127 bytes');
     fields.prefix = log.prefix;
   }
-  if (log.snaplen !== undefined) fields.snaplen = number('log snaplen', log.snaplen, 0xffffffff);
+  if (log.snaplen !== undefined) fields.snaplen = number('log snaplen', log.snaplen, MOST_32);
   if (log.queueThreshold !== undefined)
     fields.qthreshold = number('log queueThreshold', log.queueThreshold, 0xffff);
   if (log.group === undefined) fields.level = number('log level', log.level ?? WARNING, 7);
@@ -41,7 +39,6 @@ export function logInstruction(log: LogSpec): Instruction {
 }
 
 function number(field: string, value: number, most: number): number {
-  if (!Number.isInteger(value) || value < 0 || value > most)
-    throw new NftInputError(field, value, `must be an integer 0..${most}`);
+  checkWhole(field, value, 0, most);
   return value;
 }

@@ -1,7 +1,7 @@
 import { type DataTypeName, dataTypes, encodeScalar } from './datatype.ts';
 import type { InlineMap, Value } from './expression.ts';
 import { baseNumber, ctKeys, directedCtKeys, metaKeys, protocolFields } from './fields.ts';
-import { NftInputError } from './input-error.ts';
+import { checkWhole, MOST_32, NftInputError } from './input-error.ts';
 import type { FieldValue, Instruction, InstructionName } from './instruction.ts';
 import { checkKeyTypes, isSwapped, paddedSize, type SetSchema, sizeOf, typeList } from './schema.ts';
 import type { Family, SetElement } from './spec.ts';
@@ -310,13 +310,8 @@ function fieldOf(value: Value & { kind: 'payload' }): { offset: number; type: Da
 }
 
 function checkModulus(modulus: number, offset: number, field: string): void {
-  if (!Number.isInteger(modulus) || modulus < 1 || !Number.isInteger(offset) || offset < 0)
-    throw new NftInputError(
-      `${field} modulus`,
-      modulus,
-      'must be an integer of at least 1 (offset: at least 0)',
-    );
-  if (modulus + offset > 0xffffffff) throw new NftInputError(`${field} modulus`, modulus, 'must fit 32 bits');
+  checkWhole(`${field} modulus`, modulus, 1, MOST_32);
+  checkWhole(`${field} offset`, offset, 0, MOST_32 - modulus);
 }
 
 /** Whether an element is written as anything but one value. */

@@ -1,7 +1,7 @@
 import { type DataTypeName, dataTypes, encodeScalar } from './datatype.ts';
 import type { Value } from './expression.ts';
 import { metaKeys, protocolFields } from './fields.ts';
-import { NftInputError } from './input-error.ts';
+import { checkWhole, MOST_32, MOST_MILLISECONDS, NftInputError } from './input-error.ts';
 import type { FieldValue, Instruction } from './instruction.ts';
 import { limitInstruction, logInstruction } from './lower-limit.ts';
 import { lowerLookup, lowerMatch } from './lower-match.ts';
@@ -49,7 +49,10 @@ const lowerings: { [K in Statement['kind']]: (l: ValueLowering, s: Of<K>) => voi
       : l.emit('objref', { type: OBJECT_COUNTER, name: s.name }),
   counterMap: lowerCounterMap,
   limit: (l, s) => l.out.push(limitInstruction(s.limit)),
-  connections: (l, s) => l.emit('connlimit', { count: s.count, flags: s.over ? 1 : 0 }),
+  connections: (l, s) => {
+    checkWhole('connections', s.count, 0, MOST_32);
+    l.emit('connlimit', { count: s.count, flags: s.over ? 1 : 0 });
+  },
   log: (l, s) => l.out.push(logInstruction(s.log)),
   notrack: (l) => l.emit('notrack', {}),
   nat: (l, s) => lowerNat(l, s.type, s.target),
@@ -159,6 +162,7 @@ function lowerDynset(l: ValueLowering, s: Statement & { kind: 'dynset' }): void 
   // Some kernels take other sets as well, and some do not.
   if (schema && !schema.dynamic)
     throw new NftInputError(`set ${s.set}`, 'not dynamic', 'must be made with dynamic: true');
+  checkWhole(`timeout in set ${s.set}`, s.timeout, 1, MOST_MILLISECONDS);
   const next = l.loadKey(s.of, schema, `set ${s.set}`);
   if (s.data) {
     let at = next;

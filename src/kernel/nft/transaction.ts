@@ -1,5 +1,5 @@
 import { dataTypes } from './datatype.ts';
-import { NftInputError } from './input-error.ts';
+import { checkWhole, MOST_32, MOST_MILLISECONDS, NftInputError } from './input-error.ts';
 import { sizeOf } from './schema.ts';
 import {
   type AddOptions,
@@ -88,9 +88,7 @@ export class Transaction {
   addChain(chain: ChainSpec, options: AddOptions = {}): this {
     checkNamed('chain', chain);
     checkComment(chain.comment);
-    const { hook } = chain;
-    if (hook !== undefined && (!Number.isInteger(hook.priority) || Math.abs(hook.priority) > 0x7fffffff))
-      throw new NftInputError(`chain ${chain.name} priority`, hook.priority, 'must be a 32-bit integer');
+    checkWhole(`priority of chain ${chain.name}`, chain.hook?.priority, -0x8000_0000, 0x7fff_ffff);
     return this.#push({ op: 'addChain', chain, ifExists: options.ifExists ?? 'keep' });
   }
 
@@ -165,6 +163,8 @@ export class Transaction {
   addCounter(counter: CounterSpec, options: AddOptions = {}): this {
     checkNamed('counter', counter);
     checkComment(counter.comment);
+    checkWhole(`packets of counter ${counter.name}`, counter.packets, 0, Number.MAX_SAFE_INTEGER);
+    checkWhole(`bytes of counter ${counter.name}`, counter.bytes, 0, Number.MAX_SAFE_INTEGER);
     return this.#push({ op: 'addCounter', counter, ifExists: options.ifExists ?? 'keep' });
   }
 
@@ -223,6 +223,14 @@ function checkSet(set: SetSpec): void {
         type,
         'must be a type that nft can name; numbers: mark',
       );
+  checkWhole(
+    `timeout of set ${set.name}`,
+    set.timeout === true ? undefined : set.timeout,
+    1,
+    MOST_MILLISECONDS,
+  );
+  checkWhole(`gcInterval of set ${set.name}`, set.gcInterval, 1, MOST_32);
+  checkWhole(`size of set ${set.name}`, set.size, 1, MOST_32);
   if (set.interval && set.dynamic)
     throw new NftInputError(
       `set ${set.name}`,
