@@ -104,9 +104,12 @@ describe('long transactions', () => {
     const elements = many(20_000);
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);
-    await kernel.commitAsync(
+    const done = kernel.commitAsync(
       new Transaction().addMap(services).addElements({ table: T, set: services, elements }),
     );
+    expect(refusal(() => kernel.listTables()).code).toBe('EBUSY');
+    expect(refusal(() => kernel.commit(new Transaction().addTable(T))).code).toBe('EBUSY');
+    await done;
     clearInterval(timer);
     expect(ticks).toBeGreaterThan(0);
     expect(kernel.listElements(T, 'services')).toHaveLength(20_000);

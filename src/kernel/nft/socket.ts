@@ -22,6 +22,7 @@ import type { Operation, Transaction } from './transaction.ts';
 
 const ENOENT = 2;
 const EINTR = 4;
+const EBUSY = 16;
 /** A big set is rearranged for some milliseconds after it has grown; a reading takes as long. */
 const DUMP_TRIES = 100;
 /** Bytes of writer memory to keep between transactions. */
@@ -43,6 +44,7 @@ export class NftSocket implements Nft {
   readonly #socket: NetlinkSocket;
   readonly #schemas = new Map<string, SetSchema>();
   #writer = new MessageWriter(16 * 1024);
+  #busy = false;
 
   private constructor(socket: NetlinkSocket) {
     this.#socket = socket;
@@ -61,14 +63,20 @@ export class NftSocket implements Nft {
   }
 
   /**
-   * {@link commit} with the kernel's work (a second for 250,000 elements) off the event loop. The socket must not be
-   * used until it is done; open another one for that.
+   * {@link commit} with the kernel's work (a second for 250,000 elements) off the event loop. Until it is done the
+   * socket refuses everything else (EBUSY); open another one for that.
    */
   async commitAsync(transaction: Transaction): Promise<void> {
     if (transaction.isEmpty) return;
     const encoder = this.#encode(transaction);
-    const { errors }: Exchange = await this.#socket.exchangeAsync(this.#writer);
-    this.#settle(transaction, encoder, errors);
+    this.#busy = true;
+    let exchange: Exchange;
+    try {
+      exchange = await this.#socket.exchangeAsync(this.#writer);
+    } finally {
+      this.#busy = false;
+    }
+    this.#settle(transaction, encoder, exchange.errors);
   }
 
   listTables(family?: Family): TableInfo[] {
@@ -135,6 +143,7 @@ export class NftSocket implements Nft {
   }
 
   #encode(transaction: Transaction): BatchEncoder {
+    this.#mustBeFree('commit');
     if (this.#writer.length > KEEP) this.#writer = new MessageWriter(16 * 1024);
     // Looking up a set needs the socket in the middle of encoding, hence with a writer of its own.
     const encoder = new BatchEncoder(this.#writer.reset(), (table, set) => this.#schema(table, set));
@@ -240,11 +249,17 @@ export class NftSocket implements Nft {
   }
 
   #request(message: number, family: Family | undefined): MessageWriter {
+    this.#mustBeFree('list');
     return new MessageWriter(256)
       .begin(C.SUBSYSTEM | message, 0)
       .u8(family === undefined ? 0 : C.families[family])
       .u8(0)
       .be16(0);
+  }
+
+  #mustBeFree(operation: string): void {
+    if (this.#busy)
+      throw new KernelError(operation, `nf_tables${this.#place()}`, EBUSY, 'commitAsync is under way');
   }
 
   #dump<T>(
