@@ -137,6 +137,10 @@ describe('CHECK, GC and STATUS', () => {
     expect(node.records().map(({ containerId }) => containerId)).toEqual(['keep']);
     expect(node.leftovers().links).toHaveLength(1);
     expect(node.net.pings('keep', '10.0.1.1')).toBe(true);
+    // Another network's runtime does not know this one's pods.
+    const other = { name: 'other', 'cni.dev/valid-attachments': [] };
+    expect((await node.cni('GC', '', { config: other }))?.exit).toBe(0);
+    expect(node.records().map(({ containerId }) => containerId)).toEqual(['keep']);
     await node.cni('DEL', 'keep');
   });
 

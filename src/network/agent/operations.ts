@@ -6,9 +6,10 @@ import { type Attachment, attachmentKey, hostLinkName } from '../dataplane/names
 import type { PodSource } from '../dataplane/table.ts';
 import { reached } from './crash.ts';
 import { AGENT_CODES, toCniError } from './failures.ts';
+import type { IpamRecord } from './ipam/record.ts';
 import type { IpamStore } from './ipam/store.ts';
 import type { KeyedMutex } from './mutex.ts';
-import { linkOf, type PodRecord, resultDifferences, resultOf, sourcesOf } from './pod-record.ts';
+import { linkOf, resultDifferences, resultOf, sourcesOf } from './pod-record.ts';
 
 /** What the operations work with. */
 export interface OperationParts {
@@ -80,7 +81,7 @@ export class PodOperations implements CniHandlers {
 
   check(call: CniCall): Promise<void> {
     return this.#observed(call, (note) => {
-      const record = this.#parts.ipam.get(call) as PodRecord | undefined;
+      const record = this.#parts.ipam.get(call);
       if (!record) {
         const details = 'no ADD of this container and interface is on record; send ADD, or take it for lost';
         throw new CniError(CNI_CODES.unknownContainer, `${attachmentKey(call)} is unknown`, details);
@@ -105,7 +106,7 @@ export class PodOperations implements CniHandlers {
   gc(call: CniCall): Promise<void> {
     return this.#observed(call, async () => {
       const keep = new Set((call.validAttachments ?? []).map(attachmentKey));
-      const gone = (this.#parts.ipam.records() as PodRecord[]).filter(
+      const gone = this.#parts.ipam.records().filter(
         (record) =>
           !keep.has(attachmentKey(record)) &&
           (record.network === undefined || record.network === call.config.name) &&
@@ -132,7 +133,7 @@ export class PodOperations implements CniHandlers {
   }
 
   /** Takes a pod's link away and gives its address back, in this order. Nothing there is no error. */
-  remove(of: Attachment): Promise<PodRecord | undefined> {
+  remove(of: Attachment): Promise<IpamRecord | undefined> {
     const key = attachmentKey(of);
     return this.#parts.mutex.run(key, async () => {
       const { ipam, dataplane } = this.#parts;
@@ -155,7 +156,7 @@ export class PodOperations implements CniHandlers {
     });
   }
 
-  #attach(call: CniCall): Promise<{ result: CniResult; record: PodRecord }> {
+  #attach(call: CniCall): Promise<{ result: CniResult; record: IpamRecord }> {
     const { ipam, dataplane, mutex } = this.#parts;
     const { containerId, ifName, netns } = call;
     const key = attachmentKey(call);
@@ -182,7 +183,7 @@ export class PodOperations implements CniHandlers {
         network: call.config.name,
         tracked,
       };
-      const record = (await ipam.allocate(attachment)).record as PodRecord;
+      const record = (await ipam.allocate(attachment)).record;
       reached('add:address-written');
       // The MTU may have gone while the address was being written: the NIC lost its address.
       const mtu = dataplane.podMtu;
@@ -209,7 +210,7 @@ export class PodOperations implements CniHandlers {
    * nobody can say whether the ADD before was answered; if it was not, this is the runtime trying again, and it gets
    * the same answer. Undefined: the link has to be made anew.
    */
-  #again(record: PodRecord, call: CniCall): { result: CniResult; record: PodRecord } | undefined {
+  #again(record: IpamRecord, call: CniCall): { result: CniResult; record: IpamRecord } | undefined {
     if (this.#answered.has(attachmentKey(call))) {
       const message = `interface ${call.ifName} already exists in ${record.netns}`;
       throw new CniError(
@@ -223,7 +224,7 @@ export class PodOperations implements CniHandlers {
     return { result: resultOf(link, record.hostLink), record };
   }
 
-  #linkOf(record: PodRecord) {
+  #linkOf(record: IpamRecord) {
     const { dataplane } = this.#parts;
     const mtu = dataplane.linkMtu(record.hostLink) ?? dataplane.podMtu ?? 0;
     const tracked =
@@ -234,11 +235,11 @@ export class PodOperations implements CniHandlers {
   /** Runs an operation, turns what it throws into a CNI error, and reports how it went. */
   async #observed<T>(
     call: CniCall,
-    body: (note: (record: PodRecord | undefined) => void) => Promise<T> | T,
+    body: (note: (record: IpamRecord | undefined) => void) => Promise<T> | T,
   ): Promise<T> {
     const { command, containerId, ifName, replayed } = call;
     const started = performance.now();
-    let record: PodRecord | undefined;
+    let record: IpamRecord | undefined;
     let error: CniError | undefined;
     try {
       return await body((noted) => {

@@ -4,16 +4,8 @@ import type { PodLink } from '../dataplane/pod-link.ts';
 import type { PodSource } from '../dataplane/table.ts';
 import type { IpamRecord } from './ipam/record.ts';
 
-/** What the agent writes down of a pod, besides what the address store itself needs. */
-export interface PodRecord extends IpamRecord {
-  /** The CNI network (conflist) that it was attached by; GC concerns one network at a time. */
-  readonly network?: string;
-  /** It has host ports. */
-  readonly tracked?: boolean;
-}
-
 /** What a pod may send, for the node's table. */
-export function sourcesOf(record: PodRecord, tracked: ReadonlySet<string>): PodSource[] {
+export function sourcesOf(record: IpamRecord, tracked: ReadonlySet<string>): PodSource[] {
   return record.addresses.map((address) => ({
     link: record.hostLink,
     address,
@@ -22,7 +14,7 @@ export function sourcesOf(record: PodRecord, tracked: ReadonlySet<string>): PodS
 }
 
 /** The pod's link as it has to be. */
-export function linkOf(record: PodRecord, mtu: number, tracked: boolean): PodLink {
+export function linkOf(record: IpamRecord, mtu: number, tracked: boolean): PodLink {
   const { containerId, ifName, netns, addresses } = record;
   return { containerId, ifName, netns, addresses, mtu, tracked };
 }

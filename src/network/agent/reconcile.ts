@@ -1,10 +1,11 @@
 import { namespaceExists } from '../../kernel/netns.ts';
 import type { Dataplane, FoundLink } from '../dataplane/dataplane.ts';
 import { attachmentKey } from '../dataplane/names.ts';
+import type { IpamRecord } from './ipam/record.ts';
 import type { IpamStore } from './ipam/store.ts';
 import type { KeyedMutex } from './mutex.ts';
 import type { PodOperations } from './operations.ts';
-import { linkOf, type PodRecord } from './pod-record.ts';
+import { linkOf } from './pod-record.ts';
 import { type Decision, planReconcile } from './reconcile-plan.ts';
 
 export interface ReconcileParts {
@@ -33,7 +34,7 @@ export async function reconcile(
   sandboxes: ReadonlySet<string> | undefined,
 ): Promise<Finding[]> {
   const { ipam, dataplane, mutex } = parts;
-  const planned = (records: readonly PodRecord[], links: readonly FoundLink[]): Decision[] =>
+  const planned = (records: readonly IpamRecord[], links: readonly FoundLink[]): Decision[] =>
     planReconcile({ records, links, namespaceExists, sandboxes, now: Date.now() });
   const findings: Finding[] = [];
   for (const first of planned(ipam.records(), dataplane.foundLinks())) {
@@ -72,7 +73,7 @@ function objectOf(decision: Decision): string {
   }
 }
 
-function recordOf(decision: Decision, ipam: IpamStore): PodRecord | undefined {
+function recordOf(decision: Decision, ipam: IpamStore): IpamRecord | undefined {
   if (decision.action === 'verify') return ipam.get(decision.record);
   return decision.action === 'delete-link' ? undefined : ipam.get(decision.of);
 }
@@ -106,7 +107,7 @@ async function release(parts: ReconcileParts, decision: Decision): Promise<Findi
   return { kind: 'released', object: attachmentKey(of), details: `held ${addresses}: ${why}` };
 }
 
-function verify(dataplane: Dataplane, record: PodRecord, object: string): Finding | undefined {
+function verify(dataplane: Dataplane, record: IpamRecord, object: string): Finding | undefined {
   const tracked = dataplane.links.trackedAddresses();
   const mtu = dataplane.linkMtu(record.hostLink) ?? dataplane.podMtu ?? 0;
   const link = linkOf(record, mtu, record.tracked ?? record.addresses.some((one) => tracked.has(one)));

@@ -264,10 +264,16 @@ export class Chain {
     return answer;
   }
 
-  /** CHECK or DEL, with the result of the ADD. */
-  after(command: 'CHECK' | 'DEL', containerId: string, args: Record<string, unknown> = {}): PluginAnswer {
+  /** CHECK or DEL, with the result of the ADD; of all plugins, or those named. */
+  after(
+    command: 'CHECK' | 'DEL',
+    containerId: string,
+    args: Record<string, unknown> = {},
+    only?: readonly string[],
+  ): PluginAnswer {
     const plugins = command === 'DEL' ? this.#plugins.toReversed() : this.#plugins;
     for (const plugin of plugins) {
+      if (only && !only.includes(plugin.type)) continue;
       const answer = this.#call(command, plugin, containerId, args, this.#results.get(containerId));
       if (answer.exit !== 0) return answer;
     }
