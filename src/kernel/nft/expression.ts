@@ -176,7 +176,7 @@ export function numgen(mode: 'inc' | 'random', modulus: number, offset = 0): Val
 /** The Jenkins hash of values, 0..modulus-1, plus `offset`. The kernel picks the seed when none is given. */
 export function jhash(of: Values, modulus: number, options: { seed?: number; offset?: number } = {}): Value {
   const { seed, offset = 0 } = options;
-  const common = { kind: 'jhash', of: list(of), modulus, offset } as const;
+  const common = { kind: 'jhash', of: valueList(of), modulus, offset } as const;
   return seed === undefined ? common : { ...common, seed };
 }
 
@@ -203,8 +203,8 @@ export function mapped(of: Values, map: MapSpec): Value;
 export function mapped(of: Values, map: string | InlineMap, data: KeyType): Value;
 export function mapped(of: Values, map: string | InlineMap | MapSpec, data?: KeyType): Value {
   if (typeof map === 'object' && 'data' in map)
-    return { kind: 'mapped', of: list(of), map: map.name, data: map.data as KeyType };
-  return { kind: 'mapped', of: list(of), map, data: data as KeyType };
+    return { kind: 'mapped', of: valueList(of), map: map.name, data: map.data as KeyType };
+  return { kind: 'mapped', of: valueList(of), map, data: data as KeyType };
 }
 
 /** A constant where a value is wanted, for instance in `setMeta`. */
@@ -212,6 +212,6 @@ export function constant(type: DataTypeName, value: Scalar): Value {
   return { kind: 'constant', type, value };
 }
 
-export function list(values: Values): readonly Value[] {
+export function valueList(values: Values): readonly Value[] {
   return Array.isArray(values) ? values : [values as Value];
 }

@@ -1,5 +1,5 @@
 import { dataTypes, type Scalar } from './datatype.ts';
-import { list, type Value } from './expression.ts';
+import { type Value, valueList } from './expression.ts';
 import { protocolFields } from './fields.ts';
 import { verdictText } from './instruction.ts';
 import { flagsText, keyText, rangeText, scalarText, typesOf, valuesText, valueText } from './render-value.ts';
@@ -178,7 +178,7 @@ function rejectText(reason: RejectReason, family: Family, before: readonly State
 
 function isAboutTransport(statement: Statement): boolean {
   if (!('of' in statement)) return false;
-  return list(statement.of).some(
+  return valueList(statement.of).some(
     (value) =>
       (value.kind === 'payload' && protocolFields[value.protocol].transport !== undefined) ||
       (value.kind === 'meta' && value.key === 'l4proto'),

@@ -1,5 +1,5 @@
 import type { Scalar } from './datatype.ts';
-import { list, type Value, type Values } from './expression.ts';
+import { type Value, type Values, valueList } from './expression.ts';
 import type { MapSpec, SetSpec, VerdictText } from './spec.ts';
 
 export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>=';
@@ -141,7 +141,7 @@ export function inSet(
   of: Values,
   set: string | SetSpec | readonly (Scalar | readonly Scalar[])[],
 ): Statement {
-  return { kind: 'lookup', of: list(of), set: setOf(set), invert: false };
+  return { kind: 'lookup', of: valueList(of), set: setOf(set), invert: false };
 }
 
 /** The (concatenated) value is not in the set. */
@@ -149,7 +149,7 @@ export function notInSet(
   of: Values,
   set: string | SetSpec | readonly (Scalar | readonly Scalar[])[],
 ): Statement {
-  return { kind: 'lookup', of: list(of), set: setOf(set), invert: true };
+  return { kind: 'lookup', of: valueList(of), set: setOf(set), invert: true };
 }
 
 /** Does what the verdict map says for the value; the rule goes on when it says nothing. */
@@ -158,7 +158,7 @@ export function vmap(
   map: string | MapSpec | readonly (readonly [Scalar | readonly Scalar[], Verdict | VerdictText])[],
 ): Statement {
   const target = typeof map === 'string' ? map : 'name' in map ? map.name : { entries: map };
-  return { kind: 'vmap', of: list(of), map: target };
+  return { kind: 'vmap', of: valueList(of), map: target };
 }
 
 export function accept(): Verdict {
@@ -195,7 +195,7 @@ export function counter(name?: string): Statement {
 
 /** Counts in the named counter which the map (data `counter`) holds for the value. */
 export function counterFrom(of: Values, map: string | MapSpec): Statement {
-  return { kind: 'counterMap', of: list(of), map: typeof map === 'string' ? map : map.name };
+  return { kind: 'counterMap', of: valueList(of), map: typeof map === 'string' ? map : map.name };
 }
 
 /** Matches up to (or, with `over`, beyond) a rate. */
@@ -302,10 +302,10 @@ export function updateSet(of: Values, set: string | SetSpec, options: DynamicOpt
   return {
     kind: 'dynset',
     operation,
-    of: list(of),
+    of: valueList(of),
     set: typeof set === 'string' ? set : set.name,
     ...(timeout === undefined ? {} : { timeout }),
-    ...(data === undefined ? {} : { data: list(data) }),
+    ...(data === undefined ? {} : { data: valueList(data) }),
     statements,
   };
 }
