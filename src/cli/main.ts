@@ -1,5 +1,4 @@
 import { Command, CommanderError } from 'commander';
-import pkg from '../../package.json' with { type: 'json' };
 import { isAddressError } from '../address/error.ts';
 import { LabError } from '../lab/errors.ts';
 import { NotRunningError } from '../lab/supervisor/client.ts';
@@ -17,12 +16,13 @@ import { vnetCommand } from './commands/vnet.ts';
 import { demoCommand } from './demo/command.ts';
 import { doctorCommand } from './doctor/index.ts';
 import { EXIT } from './exit.ts';
+import { VERSION } from './version.ts';
 
 const program = new Command('flyover')
   .description(
     'Azure CNI Overlay networking that anyone can run: the network, and a lab for it on one Linux machine',
   )
-  .version(pkg.version)
+  .version(VERSION)
   .addHelpText('after', '\n  test [part]       lint, types and tests of this checkout (flyover test help)')
   .enablePositionalOptions()
   .showHelpAfterError('(flyover help COMMAND says more)')
