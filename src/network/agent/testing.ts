@@ -179,6 +179,31 @@ export class TestNode {
     return { exit, json: stdout === '' ? undefined : JSON.parse(stdout) };
   }
 
+  /** One plugin call through the front, which queues a DEL that no agent answers. */
+  async front(command: string, containerId: string): Promise<PluginAnswer> {
+    const child = this.net.spawn(undefined, [frontPath()], {
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: containerId,
+      CNI_NETNS: this.net.nowhere(containerId),
+      CNI_IFNAME: 'eth0',
+      CNI_PATH: '/opt/cni/bin',
+    });
+    const config = {
+      cniVersion: '1.0.0',
+      name: 'flyover',
+      type: 'flyover',
+      socket: this.path('run/agent.sock'),
+      spool: this.path('spool'),
+    };
+    let output = '';
+    child.stdout?.on('data', (chunk) => {
+      output += String(chunk);
+    });
+    child.stdin?.end(JSON.stringify(config));
+    const [exit] = (await once(child, 'close')) as [number];
+    return { exit, json: output.trim() === '' ? undefined : JSON.parse(output) };
+  }
+
   /** A new pod: its namespace and an ADD. */
   add(containerId: string, options: Parameters<TestNode['cni']>[2] = {}): Promise<PluginAnswer | undefined> {
     this.net.namespace(containerId);
