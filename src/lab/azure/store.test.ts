@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { resourceId, TYPES } from './ids.ts';
 import { ResourceStore } from './store.ts';
 import type { Host } from './types.ts';
@@ -56,6 +56,50 @@ describe('resource store', () => {
       }),
     ).toThrow('no');
     expect(store.list(TYPES.host)).toEqual([]);
+  });
+
+  test('a transaction within another is a part of it', () => {
+    const store = new ResourceStore(':memory:');
+    store.transaction(() => {
+      store.put(host('web'));
+      store.transaction(() => store.put(host('api')));
+    });
+    expect(store.list(TYPES.host)).toHaveLength(2);
+    expect(() =>
+      store.transaction(() => {
+        store.transaction(() => store.put(host('late')));
+        throw new Error('no');
+      }),
+    ).toThrow('no');
+    expect(store.list(TYPES.host)).toHaveLength(2);
+    store.transaction(() => store.delete(host('web').id));
+    expect(store.list(TYPES.host)).toHaveLength(1);
+  });
+
+  test('a transaction that would go on after a wait is refused and leaves nothing behind', () => {
+    const store = new ResourceStore(':memory:');
+    expect(() => store.transaction(async () => store.put(host('web')))).toThrow('must be synchronous');
+    expect(store.list(TYPES.host)).toEqual([]);
+  });
+
+  test('keeps the order of creation when the clock goes back, and through changes', () => {
+    const store = new ResourceStore(':memory:');
+    vi.useFakeTimers({ now: 2000 });
+    store.put(host('first'));
+    vi.setSystemTime(1000);
+    store.put(host('second'));
+    vi.useRealTimers();
+    store.setState(host('first').id, 'Updating');
+    expect(store.list(TYPES.host).map(({ name }) => name)).toEqual(['first', 'second']);
+  });
+
+  test('its files are for their owner alone', () => {
+    const store = new ResourceStore(join(folder, 'lab.sqlite'));
+    store.put(host('web'));
+    const modes = readdirSync(folder).map((name) => statSync(join(folder, name)).mode & 0o777);
+    expect(modes.length).toBeGreaterThan(1);
+    expect(new Set(modes)).toEqual(new Set([0o600]));
+    store.close();
   });
 
   test('setState keeps the properties and drops a former error', () => {

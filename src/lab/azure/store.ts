@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { type ResourceType, resourceKey, resourceName } from './ids.ts';
@@ -15,7 +15,7 @@ export interface Resource<P = unknown> {
   /** Why the last attempt failed; only beside `Failed`. */
   error?: string;
   properties: P;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, by the machine's clock at that time. */
   createdAt: number;
 }
 
@@ -38,7 +38,7 @@ const SCHEMA = `
     properties TEXT NOT NULL,
     created INTEGER NOT NULL
   ) STRICT;
-  CREATE INDEX IF NOT EXISTS resources_by_type ON resources (type, created);
+  CREATE INDEX IF NOT EXISTS resources_by_type ON resources (type);
 `;
 
 /**
@@ -51,10 +51,15 @@ export class ResourceStore {
   readonly #select: StatementSync;
   readonly #selectType: StatementSync;
   readonly #remove: StatementSync;
+  #depth = 0;
 
-  /** @param path the database file, or `:memory:`. */
+  /** @param path the database file, or `:memory:`. The file and its folder are made for their owner alone. */
   constructor(path: string) {
-    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    if (path !== ':memory:') {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      // SQLite would make it readable for all; its log and index files take the mode of the database.
+      closeSync(openSync(path, 'a', 0o600));
+    }
     this.#db = new DatabaseSync(path);
     this.#db.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;');
     this.#db.exec(SCHEMA);
@@ -63,7 +68,7 @@ export class ResourceStore {
        ON CONFLICT (key) DO UPDATE SET state = excluded.state, error = excluded.error, properties = excluded.properties`,
     );
     this.#select = this.#db.prepare('SELECT * FROM resources WHERE key = ?');
-    this.#selectType = this.#db.prepare('SELECT * FROM resources WHERE type = ? ORDER BY created, rowid');
+    this.#selectType = this.#db.prepare('SELECT * FROM resources WHERE type = ? ORDER BY rowid');
     this.#remove = this.#db.prepare('DELETE FROM resources WHERE key = ?');
   }
 
@@ -79,7 +84,7 @@ export class ResourceStore {
     return rows.filter((row) => resourceKey(row.id).startsWith(prefix)).map((row) => fromRow<P>(row));
   }
 
-  /** Writes a resource whole; it keeps the id and the time of its first writing. */
+  /** Writes a resource whole; it keeps the id, the place in the order and the time of its first writing. */
   put<P>(resource: Omit<Resource<P>, 'name' | 'createdAt'>): Resource<P> {
     this.#upsert.run(
       resourceKey(resource.id),
@@ -105,16 +110,25 @@ export class ResourceStore {
     this.#remove.run(resourceKey(id));
   }
 
-  /** Runs `body` with all its writes landing together or not at all. */
+  /**
+   * Runs `body` with all its writes landing together or not at all; within another transaction it is a part of
+   * that one. `body` is synchronous, so nobody else's writes come in between.
+   */
   transaction<T>(body: () => T): T {
+    if (this.#depth > 0) return body();
     this.#db.exec('BEGIN IMMEDIATE');
+    this.#depth++;
     try {
       const result = body();
+      if (result instanceof Promise) throw new TypeError('transaction: the body must be synchronous');
       this.#db.exec('COMMIT');
       return result;
     } catch (error) {
-      this.#db.exec('ROLLBACK');
+      // After a full disk or an I/O error SQLite has rolled back by itself.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
+    } finally {
+      this.#depth--;
     }
   }
 
