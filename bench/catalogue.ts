@@ -1,8 +1,10 @@
 import { cni } from './cni.ts';
 import type { Bench } from './result.ts';
+import { roundtrip } from './roundtrip.ts';
+import { throughput } from './throughput.ts';
 
 /** Every bench, in the order in which they run. */
-export const benches: readonly Bench[] = [cni];
+export const benches: readonly Bench[] = [cni, throughput, roundtrip];
 
 /** @throws RangeError that lists the names there are */
 export function benchNamed(name: string): Bench {

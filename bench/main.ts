@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { type Column, render } from '../src/cli/output.ts';
 import { benches, benchNamed } from './catalogue.ts';
 import { answerOuter, endContained, runContained } from './harness/contain.ts';
+import { PING_PONG, pingPong } from './harness/ping-pong.ts';
 import { Scratch, scratchFolder, sweepScratch } from './harness/scratch.ts';
 import { rounded } from './harness/statistics.ts';
 import { type Bench, type Result, reported } from './result.ts';
@@ -135,11 +136,16 @@ function print(results: readonly Result[], output: 'table' | 'json'): void {
   else process.stdout.write(render(results, { format: 'table', columns: COLUMNS }));
 }
 
-try {
-  const options = readArguments();
+async function run(options: Options): Promise<void> {
   if (options.list) process.stdout.write(`${benches.map(({ name }) => name).join('\n')}\n`);
   else if (options.inside !== undefined) await inside({ ...options, inside: options.inside });
   else await outside(options);
+}
+
+try {
+  // A child of a bench, not a person's command.
+  if (process.argv[2] === PING_PONG) pingPong(process.argv.slice(3));
+  else await run(readArguments());
 } catch (error) {
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`flyover bench: ${message}\n`);

@@ -105,3 +105,53 @@ export function waitFor(pid: number): number {
   const signal = status[0]! & 0x7f;
   return signal === 0 ? (status[0]! >> 8) & 0xff : 128 + signal;
 }
+
+const sockets = {
+  socket: libc.func('int socket(int domain, int type, int protocol)'),
+  bind: libc.func('int bind(int fd, const void *address, unsigned int length)'),
+  listen: libc.func('int listen(int fd, int backlog)'),
+  accept: libc.func('int accept(int fd, void *address, void *length)'),
+  connect: libc.func('int connect(int fd, const void *address, unsigned int length)'),
+  setsockopt: libc.func(
+    'int setsockopt(int fd, int level, int name, const void *value, unsigned int length)',
+  ),
+};
+const AF_INET = 2;
+const SOCK_STREAM = 1;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+
+/** `struct sockaddr_in` */
+function socketAddress(address: string, port: number): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt16LE(AF_INET, 0);
+  bytes.writeUInt16BE(port, 2);
+  for (const [i, part] of address.split('.').entries()) bytes.writeUInt8(Number(part), 4 + i);
+  return bytes;
+}
+
+/** A TCP socket that waits for connections. */
+export function listen(address: string, port: number): number {
+  const fd = checked(sockets.socket(AF_INET, SOCK_STREAM, 0), 'make', 'socket');
+  checked(sockets.bind(fd, socketAddress(address, port), 16), 'bind', `${address}:${port}`);
+  checked(sockets.listen(fd, 16), 'listen on', `${address}:${port}`);
+  return fd;
+}
+
+/** Waits for the next connection. */
+export function accept(fd: number): number {
+  return withoutDelay(checked(sockets.accept(fd, null, null), 'accept on', `fd ${fd}`));
+}
+
+export function connect(address: string, port: number): number {
+  const fd = checked(sockets.socket(AF_INET, SOCK_STREAM, 0), 'make', 'socket');
+  checked(sockets.connect(fd, socketAddress(address, port), 16), 'connect to', `${address}:${port}`);
+  return withoutDelay(fd);
+}
+
+/** Small messages go at once. */
+function withoutDelay(fd: number): number {
+  const on = Buffer.from([1, 0, 0, 0]);
+  checked(sockets.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, on, 4), 'set TCP_NODELAY of', `fd ${fd}`);
+  return fd;
+}

@@ -26,7 +26,7 @@ export function sweepScratch(): void {
  */
 export class Scratch {
   readonly folder: string;
-  readonly #namespaces: string[] = [];
+  readonly #last: (() => void)[] = [];
 
   constructor(folder: string) {
     this.folder = folder;
@@ -47,12 +47,17 @@ export class Scratch {
   namespace(name: string): string {
     const path = this.namespacePath(name);
     createNamespace(path);
-    this.#namespaces.push(path);
+    this.onRemove(() => deleteNamespace(path));
     return path;
   }
 
+  /** What has to be done before the folder can go. */
+  onRemove(action: () => void): void {
+    this.#last.push(action);
+  }
+
   remove(): void {
-    for (const path of this.#namespaces.splice(0)) deleteNamespace(path);
+    for (const action of this.#last.splice(0).reverse()) action();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
