@@ -75,7 +75,7 @@ export class Agent {
       counters: () => this.#parts?.dataplane.counters(),
     });
     this.#health = new HealthServer({
-      notReady: () => this.notReady(),
+      notReady: () => this.notReady() ?? (this.#working ? undefined : 'it is starting'),
       metrics: () =>
         this.#metrics.text((name, error) =>
           log.warn({ metric: name, err: error }, 'a metric cannot be read'),
@@ -147,7 +147,7 @@ export class Agent {
     };
     every(RECONCILE_MS, () => this.#reconcile(++this.#rounds % RUNTIME_EVERY === 0));
     every(RETRY_MS, () => {
-      if (this.#parts && this.#problems.length > 0) this.#apply();
+      if (this.#config && this.#problems.length > 0) return this.#bring(this.#config);
     });
   }
 
@@ -172,6 +172,16 @@ export class Agent {
     }
     this.#metrics.reloaded('applied');
     this.#config = config;
+    await this.#bring(config);
+    const { nodeName, nodeBlocks, routing } = config;
+    this.#log.info(
+      { nodeName, nodeBlocks, routing, ready: this.notReady() === undefined },
+      'configuration applied',
+    );
+  }
+
+  /** Makes everything as the configuration wants it; what stands in the way becomes the reason for not being ready. */
+  async #bring(config: NodeConfig): Promise<void> {
     try {
       if (this.#working) this.#apply();
       else await this.#begin(config);
@@ -179,11 +189,6 @@ export class Agent {
       this.#problems = [error instanceof Error ? error.message : String(error)];
       throw error;
     }
-    const { nodeName, nodeBlocks, routing } = config;
-    this.#log.info(
-      { nodeName, nodeBlocks, routing, ready: this.notReady() === undefined },
-      'configuration applied',
-    );
   }
 
   /** The first usable configuration: open the state, make the kernel agree with it, and only then serve. */

@@ -1,4 +1,3 @@
-import { EventEmitter, once } from 'node:events';
 import { CRASH_STEPS } from './crash.ts';
 import type { PluginAnswer, TestNode } from './testing.ts';
 
@@ -14,7 +13,7 @@ export interface ChurnOptions {
 export interface ChurnResult {
   /** Agents that were killed, each at another step than the one before. */
   readonly kills: number;
-  /** Calls that an agent died over. */
+  /** Calls that got no answer: the agent died over them, or was dead. */
   readonly unanswered: number;
   /** What must not happen, in words. */
   readonly faults: readonly string[];
@@ -34,7 +33,7 @@ export async function churn(node: TestNode, options: ChurnOptions): Promise<Chur
   let started = 0;
   let over = false;
   let serving = Promise.withResolvers<void>();
-  const ended = new EventEmitter();
+  const end = Promise.withResolvers<void>();
 
   const keepAgent = async (): Promise<void> => {
     while (!over) {
@@ -47,7 +46,7 @@ export async function churn(node: TestNode, options: ChurnOptions): Promise<Chur
         continue;
       }
       serving.resolve();
-      await Promise.race([node.ended(), once(ended, 'over')]);
+      await Promise.race([node.ended(), end.promise]);
       if (over) return;
       serving = Promise.withResolvers<void>();
       kills++;
@@ -91,7 +90,7 @@ export async function churn(node: TestNode, options: ChurnOptions): Promise<Chur
   const keeping = keepAgent();
   await Promise.all(Array.from({ length: parallel }, worker));
   over = true;
-  ended.emit('over');
+  end.resolve();
   await keeping;
   await node.stop('SIGKILL');
   await node.start();

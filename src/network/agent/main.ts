@@ -4,8 +4,8 @@ import { setFlagsFromString } from 'node:v8';
 import { DEFAULT_SPOOL } from '../cni/protocol.ts';
 import { crashStepProblem } from './crash.ts';
 import { LIST_ARGUMENT, printSandboxes } from './runtime.ts';
+import { VERSION } from './version.ts';
 
-const VERSION = '0.1.0';
 const HELP = `Usage: agent [options]
 
 The Flyover node agent: gives pods their addresses and their network.

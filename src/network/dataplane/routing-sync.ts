@@ -59,7 +59,7 @@ export function enableForwarding(
   if (families.has(4)) setNetSysctl(netns, 'ipv4/ip_forward', 1);
   if (!families.has(6)) return;
   // A forwarding machine ignores router announcements, unless told 2; the node may live by them.
-  setNetSysctl(netns, `ipv6/conf/${uplink.replaceAll('/', '.')}/accept_ra`, 2);
+  setNetSysctl(netns, `ipv6/conf/${uplink}/accept_ra`, 2);
   setNetSysctl(netns, 'ipv6/conf/all/forwarding', 1);
 }
 
