@@ -1,11 +1,6 @@
-import {
-  type ClusterRequest,
-  findCluster,
-  findMachine,
-  newCluster,
-  newMachine,
-} from '../azure/door/cluster.ts';
+import { type ClusterRequest, findCluster, newCluster } from '../azure/door/cluster.ts';
 import { readInventory } from '../azure/door/inventory.ts';
+import { newMachines, pickNode } from '../azure/door/machine.ts';
 import { resourceId, TYPES } from '../azure/ids.ts';
 import type { ProvisioningState, Resource } from '../azure/store.ts';
 import type { Cluster, Machine, VirtualNetwork } from '../azure/types.ts';
@@ -74,7 +69,7 @@ export class Clusters {
         provisioningState: 'Creating',
         properties: cluster,
       });
-      for (let i = 0; i < Number(request.nodes); i++) this.#putMachine(request.name);
+      this.#putMachines(request.name, Number(request.nodes));
     });
     return { warnings };
   }
@@ -121,7 +116,7 @@ export class Clusters {
   acceptNode(cluster: string): Resource<Machine> {
     const found = findCluster(this.#lab.inventory(), cluster);
     this.#refuseWhileDeleting(found.id, cluster);
-    return this.#lab.store.transaction(() => this.#putMachine(cluster));
+    return this.#lab.store.transaction(() => this.#putMachines(cluster, 1)[0]!);
   }
 
   async buildNode(machine: Resource<Machine>, report: Report): Promise<NodeView> {
@@ -131,7 +126,9 @@ export class Clusters {
   }
 
   acceptNodeDeletion(cluster: string, node: string): Resource<Machine> {
-    const { id } = findMachine(this.#lab.inventory(), cluster, node);
+    findCluster(this.#lab.inventory(), cluster);
+    const siblings = this.#machines(cluster).map((m) => ({ ...m, index: m.properties.index }));
+    const { id } = pickNode(cluster, siblings, node);
     this.#lab.store.setState(id, 'Deleting');
     return this.#lab.store.get<Machine>(id)!;
   }
@@ -141,8 +138,7 @@ export class Clusters {
   }
 
   node(cluster: string, node: string): NodeView {
-    const { name } = findMachine(this.#lab.inventory(), cluster, node);
-    return this.show(cluster).nodes.find((candidate) => candidate.name === name)!;
+    return pickNode(cluster, this.show(cluster).nodes, node);
   }
 
   /** Goes on with everything that was accepted and not finished. Failures are kept with the resource and logged. */
@@ -167,15 +163,16 @@ export class Clusters {
     return this.#lab.store.list<Machine>(TYPES.machine, resourceId(TYPES.cluster, [cluster]));
   }
 
-  #putMachine(cluster: string): Resource<Machine> {
+  #putMachines(cluster: string, count: number): Resource<Machine>[] {
     const inventory = readInventory(this.#lab.store);
-    const { name, properties } = newMachine(inventory, findCluster(inventory, cluster));
-    return this.#lab.store.put<Machine>({
-      id: resourceId(TYPES.machine, [cluster, name]),
-      type: TYPES.machine,
-      provisioningState: 'Creating',
-      properties,
-    });
+    return newMachines(inventory, findCluster(inventory, cluster), count).map(({ name, properties }) =>
+      this.#lab.store.put<Machine>({
+        id: resourceId(TYPES.machine, [cluster, name]),
+        type: TYPES.machine,
+        provisioningState: 'Creating',
+        properties,
+      }),
+    );
   }
 
   #refuseWhileDeleting(id: string, cluster: string): void {

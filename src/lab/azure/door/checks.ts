@@ -13,17 +13,21 @@ export const RESERVED_RANGES = [
   ...LAB_RANGES,
 ].map((range) => parseCidr(range));
 
-/** Names become namespaces, host names and paths: the strictest of their rules holds for all. */
-const NAME = /^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$/;
+/** Lower-case letters, digits and hyphens: names become namespaces, host names and paths, and this is safe in all. */
+const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+/** Fits a host name and, with the lab's prefixes, a cgroup. */
+const LONGEST_NAME = 40;
+/** Of subnets that hold nodes. Source: AKS documentation. They name nothing on the machine. */
+export const LONGEST_SUBNET_NAME = 63;
 
 /** @throws LabError `InvalidName` */
-export function checkName(field: string, value: string): void {
-  if (NAME.test(value)) return;
+export function checkName(field: string, value: string, longest = LONGEST_NAME): void {
+  if (value.length <= longest && NAME.test(value)) return;
   throw new LabError({
     code: 'InvalidName',
     field,
     value: value.slice(0, 80),
-    rule: 'is not 1 to 40 lower-case letters, digits and hyphens, beginning and ending with a letter or digit',
+    rule: `is not 1 to ${longest} lower-case letters, digits and hyphens, beginning and ending with a letter or digit`,
     fix: 'choose a name like team-a',
   });
 }

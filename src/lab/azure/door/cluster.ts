@@ -1,13 +1,13 @@
-import { createHash } from 'node:crypto';
 import { BlockAllocator, DEFAULT_POD_CIDR } from '../../../address/block-allocator.ts';
-import { type Cidr, cidrsOverlap, formatCidr, parseCidr } from '../../../address/cidr.ts';
-import { formatAddress, parseAddress } from '../../../address/ip.ts';
-import { firstFreeHost, subnetCapacity } from '../../../address/subnet.ts';
+import { type Cidr, cidrContains, cidrsOverlap, formatCidr, parseCidr } from '../../../address/cidr.ts';
+import { subnetCapacity } from '../../../address/subnet.ts';
 import { LabError, notFound } from '../../errors.ts';
-import type { Cluster, Machine, Subnet, VirtualNetwork } from '../types.ts';
+import type { Cluster, Subnet, VirtualNetwork } from '../types.ts';
 import { checkCount, checkFree, checkName, checkRange } from './checks.ts';
 import type { Inventory, Named } from './inventory.ts';
+import { checkNodeNames, MAX_NODES } from './machine.ts';
 import {
+  addressesIn,
   DEFAULT_NETWORK,
   freeSubnetRange,
   neighbourClaims,
@@ -18,8 +18,6 @@ import {
 
 /** Pods per node that Azure CNI Overlay allows. */
 export const MAX_PODS = { least: 10, most: 250, default: 250 };
-/** Nodes per cluster under the rules of the documents (preview-2022). */
-export const MAX_NODES = 1000;
 
 export interface ClusterRequest {
   name: string;
@@ -37,25 +35,26 @@ export interface ClusterRequest {
 /** What to write for a new cluster: all of it in one transaction. */
 export interface NewCluster {
   cluster: Cluster;
-  /** The network as it has to be; `created` when it did not exist. */
-  network: { name: string; properties: VirtualNetwork; created: boolean };
+  /** The virtual network as it has to be, whether it existed before or not. */
+  network: { name: string; properties: VirtualNetwork };
   /** What works now and may be regretted later. */
   warnings: string[];
 }
 
 /** @throws LabError, AddressError naming the flag, the value, the rule and the way out. Pure. */
 export function newCluster(inventory: Inventory, request: ClusterRequest): NewCluster {
-  checkName('--name', request.name);
+  checkName('NAME', request.name);
   if (inventory.clusters.some((cluster) => cluster.name === request.name)) {
     throw new LabError({
       code: 'ClusterExists',
-      field: '--name',
+      field: 'NAME',
       value: request.name,
       rule: 'is the name of a cluster that exists',
       fix: 'choose another name, or delete that cluster',
       status: 409,
     });
   }
+  checkNodeNames(inventory, request.name);
   const nodes = checkCount('--nodes', request.nodes, 1, MAX_NODES);
   const maxPods = checkCount(
     '--max-pods',
@@ -75,7 +74,7 @@ export function newCluster(inventory: Inventory, request: ClusterRequest): NewCl
     });
   }
   const network = networkFor(inventory, request);
-  const subnet = subnetFor(inventory, request, network.name, network.properties);
+  const subnet = subnetFor(inventory, request, network, podRange);
   const properties = network.properties.subnets.some((candidate) => candidate.name === subnet.name)
     ? network.properties
     : withSubnet(inventory, network.name, network.properties, subnet);
@@ -96,19 +95,23 @@ export function newCluster(inventory: Inventory, request: ClusterRequest): NewCl
 function networkFor(
   inventory: Inventory,
   request: ClusterRequest,
-): { name: string; properties: VirtualNetwork; created: boolean } {
+): { name: string; properties: VirtualNetwork } {
   const name = request.vnet ?? DEFAULT_NETWORK.name;
   const found = inventory.virtualNetworks.find((network) => network.name === name);
   if (!found) {
     const addressPrefixes = [request.vnetPrefix ?? DEFAULT_NETWORK.addressPrefix];
     return {
       name,
-      properties: newVirtualNetwork(inventory, { name, addressPrefixes, subnets: [] }),
-      created: true,
+      properties: newVirtualNetwork(
+        inventory,
+        { name, addressPrefixes, subnets: [] },
+        { name: '--vnet', prefix: '--vnet' },
+      ),
     };
   }
   const { name: _name, id: _id, ...properties } = found;
-  if (request.vnetPrefix && !found.addressPrefixes.includes(request.vnetPrefix)) {
+  const given = request.vnetPrefix === undefined ? undefined : checkRange('--vnet', request.vnetPrefix);
+  if (given && !found.addressPrefixes.includes(formatCidr(given))) {
     throw new LabError({
       code: 'VnetExists',
       field: '--vnet',
@@ -118,25 +121,32 @@ function networkFor(
       status: 409,
     });
   }
-  return { name, properties, created: false };
+  return { name, properties };
 }
 
 function subnetFor(
   inventory: Inventory,
   request: ClusterRequest,
-  networkName: string,
-  network: VirtualNetwork,
+  network: { name: string; properties: VirtualNetwork },
+  podRange: Cidr,
 ): Subnet {
   const usedBy = (subnet: string): string | undefined =>
-    inventory.clusters.find((other) => other.virtualNetwork === networkName && other.subnet === subnet)?.name;
-  const freeName = network.subnets.some((s) => s.name === 'nodes') ? `nodes-${request.name}` : 'nodes';
-  const name = request.subnet ?? (usedBy('nodes') === undefined ? 'nodes' : freeName);
-  const found = network.subnets.find((subnet) => subnet.name === name);
+    inventory.clusters.find((other) => other.virtualNetwork === network.name && other.subnet === subnet)
+      ?.name;
+  const name = request.subnet ?? (usedBy('nodes') === undefined ? 'nodes' : `nodes-${request.name}`);
+  const found = network.properties.subnets.find((subnet) => subnet.name === name);
   if (!found) {
-    const claims = podClaims(inventory, networkName);
-    return { name, addressPrefix: request.subnetPrefix ?? freeSubnetRange(networkName, network, claims) };
+    if (request.subnetPrefix !== undefined) return { name, addressPrefix: request.subnetPrefix };
+    const avoid = podClaims(inventory, network.name);
+    // A pod CIDR over the whole network is refused for what it is, not for want of a free range.
+    const hopeless = network.properties.addressPrefixes.every((prefix) =>
+      cidrContains(podRange, parseCidr(prefix)),
+    );
+    if (!hopeless) avoid.push({ range: podRange, owner: 'the pod CIDR' });
+    return { name, addressPrefix: freeSubnetRange(network.name, network.properties, avoid) };
   }
-  if (request.subnetPrefix && request.subnetPrefix !== found.addressPrefix) {
+  const given = request.subnetPrefix === undefined ? undefined : checkRange('--subnet', request.subnetPrefix);
+  if (given && formatCidr(given) !== found.addressPrefix) {
     throw new LabError({
       code: 'SubnetExists',
       field: '--subnet',
@@ -206,25 +216,6 @@ function checkRoom(inventory: Inventory, network: string, subnet: Subnet, nodes:
   });
 }
 
-/** Addresses in a subnet that machines and hosts have. */
-export function addressesIn(inventory: Inventory, network: string, subnet: Subnet): string[] {
-  const clusters = new Set(
-    inventory.clusters
-      .filter((c) => c.virtualNetwork === network && c.subnet === subnet.name)
-      .map((c) => c.name),
-  );
-  const machines = inventory.machines
-    .filter((machine) => clusters.has(machine.cluster))
-    .map((m) => m.address);
-  const hosts = inventory.hosts
-    .filter(
-      ({ place }) =>
-        place.kind === 'vnet' && place.virtualNetwork === network && place.subnet === subnet.name,
-    )
-    .map((host) => host.address);
-  return [...machines, ...hosts];
-}
-
 export function findCluster(inventory: Inventory, name: string): Named<Cluster> {
   const found = inventory.clusters.find((cluster) => cluster.name === name);
   if (found) return found;
@@ -232,67 +223,5 @@ export function findCluster(inventory: Inventory, name: string): Named<Cluster> 
     'cluster',
     name,
     inventory.clusters.map((cluster) => cluster.name),
-  );
-}
-
-/** A node's name, in the form of AKS: pool, eight digits that identify the cluster, and the instance in base 36. */
-export function nodeName(cluster: string, index: number): string {
-  const digits =
-    BigInt(`0x${createHash('sha256').update(cluster).digest('hex').slice(0, 12)}`) % 100_000_000n;
-  return `aks-nodepool1-${digits.toString().padStart(8, '0')}-vmss${index.toString(36).padStart(6, '0')}`;
-}
-
-/**
- * The cluster's next node: the lowest free index, address of the subnet, and block of the pod CIDR.
- * @throws LabError, AddressError when one of them has run out.
- */
-export function newMachine(
-  inventory: Inventory,
-  cluster: Named<Cluster>,
-): { name: string; properties: Machine } {
-  const siblings = inventory.machines.filter((machine) => machine.cluster === cluster.name);
-  checkCount(`nodes of cluster ${cluster.name}`, siblings.length + 1, 1, MAX_NODES);
-  const indexes = new Set(siblings.map((machine) => machine.index));
-  let index = 0;
-  while (indexes.has(index)) index++;
-  const name = nodeName(cluster.name, index);
-
-  const blocks = new BlockAllocator({
-    podCidr: cluster.podCidr,
-    field: `pod CIDR of cluster ${cluster.name}`,
-  });
-  for (const machine of siblings) blocks.reserve(machine.name, machine.nodeBlock);
-  const nodeBlock = formatCidr(blocks.allocate(name));
-
-  const subnet = inventory.virtualNetworks
-    .find((network) => network.name === cluster.virtualNetwork)!
-    .subnets.find((candidate) => candidate.name === cluster.subnet)!;
-  const taken = addressesIn(inventory, cluster.virtualNetwork, subnet).map((address) =>
-    parseAddress(address),
-  );
-  const address = firstFreeHost(parseCidr(subnet.addressPrefix), taken);
-  if (!address) {
-    throw new LabError({
-      code: 'InsufficientSubnetSize',
-      field: 'subnet',
-      value: subnet.name,
-      rule: `(${subnet.addressPrefix}) has no free address left for a node of cluster ${cluster.name}`,
-      fix: 'remove a node or a host from it',
-      status: 409,
-    });
-  }
-  return { name, properties: { cluster: cluster.name, index, address: formatAddress(address), nodeBlock } };
-}
-
-/** A node of a cluster by its name or its number. @throws LabError NotFound */
-export function findMachine(inventory: Inventory, cluster: string, node: string): Named<Machine> {
-  findCluster(inventory, cluster);
-  const siblings = inventory.machines.filter((machine) => machine.cluster === cluster);
-  const found = siblings.find((machine) => machine.name === node || String(machine.index) === node);
-  if (found) return found;
-  throw notFound(
-    `node of cluster ${cluster}`,
-    node,
-    siblings.map((machine) => machine.name),
   );
 }

@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { cidrsOverlap, parseCidr } from '../../../address/cidr.ts';
 import { LabError } from '../../errors.ts';
 import { resourceId, TYPES } from '../ids.ts';
-import { type ClusterRequest, newCluster, newMachine } from './cluster.ts';
+import { type ClusterRequest, newCluster } from './cluster.ts';
 import { newHost, newSite } from './host.ts';
 import type { Inventory } from './inventory.ts';
+import { newMachines } from './machine.ts';
 import { checkPeering, newVirtualNetwork, withSubnet } from './network.ts';
 
 const empty = (): Inventory => ({
@@ -28,10 +29,8 @@ function admit(inventory: Inventory, request: Partial<ClusterRequest> & { name: 
   ];
   const named = { ...cluster, name: request.name, id: resourceId(TYPES.cluster, [request.name]) };
   inventory.clusters.push(named);
-  for (let i = 0; i < Number(wanted.nodes); i++) {
-    const machine = newMachine(inventory, named);
+  for (const machine of newMachines(inventory, named, Number(wanted.nodes)))
     inventory.machines.push({ ...machine.properties, name: machine.name, id: machine.name });
-  }
 }
 
 function codeOf(work: () => unknown): string {
@@ -66,8 +65,8 @@ describe('clusters', () => {
     admit(inventory, { name: 'shop', nodes: 3 });
     const [, gone] = inventory.machines.splice(1, 1);
     expect(gone).toBeUndefined();
-    const again = newMachine(inventory, inventory.clusters[0]!);
-    expect(again.properties).toMatchObject({ index: 1, address: '10.0.1.5', nodeBlock: '10.244.1.0/24' });
+    const [again] = newMachines(inventory, inventory.clusters[0]!, 1);
+    expect(again!.properties).toMatchObject({ index: 1, address: '10.0.1.5', nodeBlock: '10.244.1.0/24' });
   });
 
   test('a second cluster may have the same pod CIDR in the same network, in a subnet of its own', () => {
@@ -80,12 +79,47 @@ describe('clusters', () => {
     ]);
   });
 
+  test("a name whose nodes would have the names of another cluster's nodes is refused", () => {
+    const inventory = empty();
+    admit(inventory, { name: 'team-5591' });
+    expect(() => newCluster(inventory, { name: 'team-13110', nodes: 1 })).toThrow(
+      "NAME 'team-13110' gives its nodes the names of the nodes of cluster team-5591",
+    );
+  });
+
+  test('a cluster with the longest name gets a subnet of its own, too', () => {
+    const inventory = empty();
+    admit(inventory, { name: 'one' });
+    const name = 'x'.repeat(40);
+    admit(inventory, { name });
+    expect(inventory.clusters[1]!.subnet).toBe(`nodes-${name}`);
+  });
+
+  test('the subnet that it chooses keeps out of its own pod CIDR', () => {
+    const inventory = empty();
+    admit(inventory, { name: 'wide', vnet: 'v', vnetPrefix: '10.0.0.0/8', podCidr: '10.0.0.0/16' });
+    expect(inventory.virtualNetworks[0]!.subnets[0]!.addressPrefix).toBe('10.1.0.0/24');
+  });
+
+  test('a thousand nodes are chosen in one go, and one more is refused', () => {
+    const inventory = empty();
+    const pods = { podCidr: '10.244.0.0/14', vnetPrefix: '10.0.0.0/8', subnetPrefix: '10.1.0.0/16' };
+    admit(inventory, { name: 'big', vnet: 'v', nodes: 1000, ...pods });
+    expect(new Set(inventory.machines.map((machine) => machine.nodeBlock)).size).toBe(1000);
+    expect(() => newMachines(inventory, inventory.clusters[0]!, 1)).toThrow("'1001' is not a whole number");
+  });
+
   const refusals: [string, Partial<ClusterRequest>, string][] = [
     ['a malformed pod CIDR', { podCidr: '10.244.0.0' }, 'malformed'],
     ['a pod CIDR with host bits', { podCidr: '10.244.1.0/16' }, 'host-bits-set'],
     ['a pod CIDR without one /24', { podCidr: '10.244.0.0/25' }, 'too-small'],
     ['more nodes than blocks', { podCidr: '10.244.0.0/23', nodes: 3 }, 'InsufficientSubnetSize'],
     ['a pod CIDR over the subnet', { podCidr: '10.0.0.0/15' }, 'PodCidrOverlapExistingSubnetsCidr'],
+    [
+      'a pod CIDR over a whole new network',
+      { podCidr: '10.9.0.0/16', vnet: 'fresh', vnetPrefix: '10.9.0.0/16' },
+      'PodCidrOverlapExistingSubnetsCidr',
+    ],
     ['a reserved pod CIDR', { podCidr: '172.30.0.0/16' }, 'ReservedRange'],
     ['an IPv6 pod CIDR', { podCidr: 'fd00::/48' }, 'AddressFamilyNotSupported'],
     ['9 pods', { maxPods: 9 }, 'InvalidParameter'],
@@ -103,6 +137,9 @@ describe('clusters', () => {
     ['a name with capitals', { name: 'Shop' }, 'InvalidName'],
     ['a name that is a path', { name: '../x' }, 'InvalidName'],
     ['a name that exists', { name: 'old' }, 'ClusterExists'],
+    ['a virtual network without a name', { vnet: '' }, 'InvalidName'],
+    ['a virtual network too small for a subnet', { vnet: 'tiny', vnetPrefix: '10.9.0.0/30' }, 'too-small'],
+    ['a malformed range for a network that exists', { vnet: 'vnet', vnetPrefix: 'x' }, 'malformed'],
     ['another range for a network that exists', { vnet: 'vnet', vnetPrefix: '10.9.0.0/16' }, 'VnetExists'],
   ];
   test.each(refusals)('refuses %s', (_what, request, code) => {
@@ -210,6 +247,15 @@ describe('networks, hosts and sites', () => {
     ]);
   });
 
+  test('a site is a neighbour also when it has the name of the peer', () => {
+    const inventory = withNetwork();
+    const other = { name: 'hq', addressPrefixes: ['172.20.0.0/16'], subnets: [] };
+    const id = resourceId(TYPES.virtualNetwork, ['hq']);
+    inventory.virtualNetworks.push({ ...newVirtualNetwork(inventory, other), name: 'hq', id });
+    inventory.sites.push({ name: 'hq', id: 'x', virtualNetwork: 'vnet', addressPrefix: '172.20.4.0/24' });
+    expect(codeOf(() => checkPeering(inventory, 'vnet', 'hq'))).toBe('VnetAddressSpacesOverlap');
+  });
+
   test('every network has a public address of its own', () => {
     const inventory = withNetwork();
     const other = newVirtualNetwork(inventory, { name: 'o', addressPrefixes: ['10.9.0.0/16'], subnets: [] });
@@ -234,17 +280,19 @@ describe('networks, hosts and sites', () => {
       'InvalidParameter',
     );
     expect(codeOf(() => newHost(inventory, { name: 'web', vnet: 'no' }))).toBe('NotFound');
+    expect(codeOf(() => newHost(inventory, { name: 'web', internet: true, subnet: 'nodes' }))).toBe(
+      'InvalidParameter',
+    );
+    inventory.virtualNetworks[0]!.subnets = [];
+    expect(codeOf(() => newHost(inventory, { name: 'web', vnet: 'vnet' }))).toBe('SubnetMissing');
   });
 
   test('a site must not overlap the network or its pods', () => {
     const inventory = withNetwork();
     const site = (addressPrefix: string): string =>
       codeOf(() => newSite(inventory, { name: 'hq', vnet: 'vnet', addressPrefix }));
-    expect([site('10.0.0.0/8'), site('10.244.0.0/20'), site('172.20.0.0/16')]).toEqual([
-      'SiteRangeOverlap',
-      'SiteRangeOverlap',
-      'accepted',
-    ]);
+    const ranges = ['10.0.0.0/8', '10.244.0.0/20', '172.20.0.0/16', '172.20.0.8/30'];
+    expect(ranges.map(site)).toEqual(['SiteRangeOverlap', 'SiteRangeOverlap', 'accepted', 'too-small']);
   });
 
   test('a refused subnet names the flag, the value, the rule and the way out', () => {

@@ -1,13 +1,12 @@
 import { cidrContains, formatCidr, parseCidr } from '../../../address/cidr.ts';
 import { formatAddress, parseAddress } from '../../../address/ip.ts';
-import { firstFreeHost, isReservedInSubnet } from '../../../address/subnet.ts';
+import { firstFreeHost, isReservedInSubnet, subnetHosts } from '../../../address/subnet.ts';
 import { LabError, notFound } from '../../errors.ts';
 import { INTERNET_HOST_RANGE } from '../../fabric/ranges.ts';
 import type { Host, Site } from '../types.ts';
 import { checkFree, checkName, checkRange } from './checks.ts';
-import { addressesIn } from './cluster.ts';
 import type { Inventory } from './inventory.ts';
-import { findNetwork, neighbourClaims, podClaims } from './network.ts';
+import { addressesIn, findNetwork, neighbourClaims, podClaims } from './network.ts';
 
 export interface HostRequest {
   name: string;
@@ -44,6 +43,15 @@ export function newHost(inventory: Inventory, request: HostRequest): Host {
       fix: 'say --vnet NETWORK, --internet or --on-premises SITE',
     });
   }
+  if (request.subnet !== undefined && request.vnet === undefined) {
+    throw new LabError({
+      code: 'InvalidParameter',
+      field: '--subnet',
+      value: request.subnet,
+      rule: 'belongs to a virtual network, and none is named',
+      fix: 'say --vnet NETWORK as well',
+    });
+  }
   const { place, range, taken } = placeOf(inventory, request);
   return { place, address: addressFor(request, range, taken) };
 }
@@ -55,8 +63,19 @@ function placeOf(
   if (request.vnet !== undefined) {
     const network = findNetwork(inventory, request.vnet);
     const names = network.subnets.map((subnet) => subnet.name);
-    const subnet = network.subnets.find((candidate) => candidate.name === (request.subnet ?? names[0]));
-    if (!subnet) throw notFound(`subnet of virtual network ${network.name}`, request.subnet ?? '', names);
+    const wanted = request.subnet ?? names[0];
+    if (wanted === undefined) {
+      throw new LabError({
+        code: 'SubnetMissing',
+        field: '--vnet',
+        value: network.name,
+        rule: 'has no subnet',
+        fix: `make one first: flyover vnet add-subnet ${network.name} NAME=CIDR`,
+        status: 409,
+      });
+    }
+    const subnet = network.subnets.find((candidate) => candidate.name === wanted);
+    if (!subnet) throw notFound(`subnet of virtual network ${network.name}`, wanted, names);
     return {
       place: { kind: 'vnet', virtualNetwork: network.name, subnet: subnet.name },
       range: subnet.addressPrefix,
@@ -130,6 +149,7 @@ export function newSite(inventory: Inventory, request: SiteRequest): Site {
   checkName('NAME', request.name);
   const network = findNetwork(inventory, request.vnet);
   const range = checkRange('--prefix', request.addressPrefix);
+  subnetHosts(range, '--prefix');
   const claims = [
     ...network.addressPrefixes.map((prefix) => ({
       range: parseCidr(prefix),

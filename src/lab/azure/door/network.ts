@@ -4,19 +4,20 @@ import { firstFreeHost, subnetHosts } from '../../../address/subnet.ts';
 import { LabError, notFound } from '../../errors.ts';
 import { PUBLIC_RANGE } from '../../fabric/ranges.ts';
 import type { Subnet, VirtualNetwork } from '../types.ts';
-import { type Claim, checkFree, checkName, checkRange, checkWithin } from './checks.ts';
+import { type Claim, checkFree, checkName, checkRange, checkWithin, LONGEST_SUBNET_NAME } from './checks.ts';
 import type { Inventory, Named } from './inventory.ts';
 
 export const DEFAULT_NETWORK = { name: 'vnet', addressPrefix: '10.0.0.0/16' };
 
-/** Where the addresses of a network's neighbours lie: its peers', its on-premises sites', its clusters' pods. */
-export function neighbourClaims(inventory: Inventory, network: string): Claim[] {
+/** Where the addresses of a network's neighbours lie: its peers' (but for `except`) and its on-premises sites'. */
+export function neighbourClaims(inventory: Inventory, network: string, except?: string): Claim[] {
   const claims: Claim[] = [];
   const peers = inventory.peerings.filter((peering) => peering.from === network);
   for (const { remoteVirtualNetwork } of peers) {
     const remote = inventory.virtualNetworks.find((candidate) => candidate.id === remoteVirtualNetwork);
-    for (const prefix of remote?.addressPrefixes ?? []) {
-      claims.push({ range: parseCidr(prefix), owner: `the peered virtual network ${remote!.name}` });
+    if (!remote || remote.name === except) continue;
+    for (const prefix of remote.addressPrefixes) {
+      claims.push({ range: parseCidr(prefix), owner: `the peered virtual network ${remote.name}` });
     }
   }
   for (const site of inventory.sites.filter((candidate) => candidate.virtualNetwork === network)) {
@@ -41,13 +42,24 @@ export interface VirtualNetworkRequest {
   subnets: Subnet[];
 }
 
+/** What the parts of a request are called where it was made. */
+export interface NetworkFields {
+  name: string;
+  prefix: string;
+}
+
 /** @throws LabError, AddressError when the network cannot be. */
-export function newVirtualNetwork(inventory: Inventory, request: VirtualNetworkRequest): VirtualNetwork {
-  checkName('--name', request.name);
-  const prefixes = request.addressPrefixes.map((prefix) => checkRange('--address-prefix', prefix));
+export function newVirtualNetwork(
+  inventory: Inventory,
+  request: VirtualNetworkRequest,
+  fields: NetworkFields = { name: 'NAME', prefix: '--address-prefix' },
+): VirtualNetwork {
+  checkName(fields.name, request.name);
+  const prefixes = request.addressPrefixes.map((prefix) => checkRange(fields.prefix, prefix));
   prefixes.forEach((prefix, i) => {
+    subnetHosts(prefix, fields.prefix);
     const others = prefixes.slice(0, i).map((range) => ({ range, owner: 'named twice for this network' }));
-    checkFree('--address-prefix', prefix, others, 'AddressPrefixesOverlap', 'name each range once');
+    checkFree(fields.prefix, prefix, others, 'AddressPrefixesOverlap', 'name each range once');
   });
   let network: VirtualNetwork = {
     addressPrefixes: prefixes.map(formatCidr),
@@ -64,18 +76,19 @@ export function withSubnet(
   name: string,
   network: VirtualNetwork,
   subnet: Subnet,
+  field = '--subnet',
 ): VirtualNetwork {
-  checkName('--subnet', subnet.name);
-  const range = checkRange('--subnet', subnet.addressPrefix);
-  checkWithin('--subnet', range, network.addressPrefixes, `virtual network ${name}`);
-  subnetHosts(range, '--subnet');
+  checkName(field, subnet.name, LONGEST_SUBNET_NAME);
+  const range = checkRange(field, subnet.addressPrefix);
+  checkWithin(field, range, network.addressPrefixes, `virtual network ${name}`);
+  subnetHosts(range, field);
   const claims = network.subnets.map((other) => ({
     range: parseCidr(other.addressPrefix),
     owner: `the subnet ${other.name}`,
   }));
-  checkFree('--subnet', range, claims, 'NetcfgSubnetRangesOverlap', 'choose a free range of the network');
+  checkFree(field, range, claims, 'NetcfgSubnetRangesOverlap', 'choose a free range of the network');
   checkFree(
-    '--subnet',
+    field,
     range,
     podClaims(inventory, name),
     'PodCidrOverlapExistingSubnetsCidr',
@@ -110,6 +123,20 @@ export function freeSubnetRange(name: string, network: VirtualNetwork, avoid: Cl
     rule: 'has no free /24 left for a subnet',
     fix: 'name the range yourself: --subnet NAME=CIDR',
   });
+}
+
+/** Addresses in a subnet that nodes and hosts have. */
+export function addressesIn(inventory: Inventory, network: string, subnet: Subnet): string[] {
+  const clusters = new Set(
+    inventory.clusters
+      .filter((c) => c.virtualNetwork === network && c.subnet === subnet.name)
+      .map((c) => c.name),
+  );
+  const nodes = inventory.machines.filter((machine) => clusters.has(machine.cluster));
+  const hosts = inventory.hosts.filter(
+    ({ place }) => place.kind === 'vnet' && place.virtualNetwork === network && place.subnet === subnet.name,
+  );
+  return [...nodes, ...hosts].map((owner) => owner.address);
 }
 
 function freePublicAddress(inventory: Inventory): string {
@@ -156,7 +183,7 @@ export function checkPeering(inventory: Inventory, from: string, to: string): vo
         owner: `virtual network ${a.name}`,
       })),
       ...podClaims(inventory, a.name),
-      ...neighbourClaims(inventory, a.name).filter((claim) => !claim.owner.endsWith(` ${b.name}`)),
+      ...neighbourClaims(inventory, a.name, b.name),
     ];
     for (const prefix of b.addressPrefixes) {
       checkFree(
