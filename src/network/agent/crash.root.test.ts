@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { churn } from './churn.ts';
 import { CRASH_STEPS, type CrashStep } from './crash.ts';
 import { bundleAgent, NOTHING_LEFT, type PluginAnswer, TestNode } from './testing.ts';
+import { churn } from './testing-churn.ts';
 
 let bundle: string;
 let node: TestNode;
