@@ -10,19 +10,20 @@ import type { ClusterView, NodeView } from '../../../src/lab/supervisor/clusters
 import type { LabStatus } from '../../../src/lab/supervisor/lab.ts';
 import { machineRefOf } from '../../../src/lab/supervisor/node-start.ts';
 import { runningSupervisor } from '../../../src/lab/supervisor/run-folder.ts';
+import { putLabAside } from './aside.ts';
 import { flyover, flyoverJson } from './cli.ts';
 import { machineState } from './machine-state.ts';
 
-/** Needs root, and that no lab runs: it builds the lab that a user builds, and takes it down again. */
+/** Needs root. Builds the lab that a user builds, and takes it down again; a lab that is there waits meanwhile. */
 let before: Record<string, string>;
+let bringBack: (() => Promise<void>) | undefined;
 
-beforeAll(() => {
-  if (runningSupervisor())
-    throw new Error('a lab is running on this machine; end it first: sudo ./flyover down');
+beforeAll(async () => {
+  bringBack = await putLabAside();
   before = machineState();
 });
 afterAll(async () => {
-  await flyover('down');
+  await bringBack?.();
 });
 
 async function nodes(cluster: string): Promise<NodeView[]> {
