@@ -5,7 +5,9 @@ import {
   IFF_UP,
   IFINFO_LENGTH,
   IFLA_ADDRESS,
+  IFLA_GRO_IPV4_MAX_SIZE,
   IFLA_GROUP,
+  IFLA_GSO_IPV4_MAX_SIZE,
   IFLA_IFALIAS,
   IFLA_IFNAME,
   IFLA_INFO_KIND,
@@ -139,6 +141,10 @@ export function writeSetLink(
   if (index === 0) writer.attrString(IFLA_IFNAME, name!);
   else if (change.name !== undefined) writer.attrString(IFLA_IFNAME, change.name);
   if (change.mtu !== undefined) writer.attrU32(IFLA_MTU, change.mtu);
+  if (change.gsoIpv4MaxSize !== undefined) {
+    writer.attrU32(IFLA_GSO_IPV4_MAX_SIZE, change.gsoIpv4MaxSize);
+    writer.attrU32(IFLA_GRO_IPV4_MAX_SIZE, change.gsoIpv4MaxSize);
+  }
   if (change.mac !== undefined) writer.attrBytes(IFLA_ADDRESS, macToBytes(change.mac, 'link mac'));
   if (change.alias !== undefined) writer.attrString(IFLA_IFALIAS, change.alias);
   if (change.group !== undefined) writer.attrU32(IFLA_GROUP, change.group);

@@ -22,6 +22,8 @@ export const IFLA_GROUP = 27;
 export const IFLA_EXT_MASK = 29;
 const IFLA_CARRIER = 33;
 const IFLA_LINK_NETNSID = 37;
+export const IFLA_GSO_IPV4_MAX_SIZE = 63;
+export const IFLA_GRO_IPV4_MAX_SIZE = 64;
 export const IFLA_INFO_KIND = 1;
 export const IFLA_STATS_LINK_64 = 1;
 /** Leaves the statistics out of a link message. */
@@ -66,6 +68,8 @@ export interface Link {
   /** Of a veth: index of the other end, in the namespace {@link peerNetnsId} (absent: in this one). */
   readonly peerIndex?: number;
   readonly peerNetnsId?: number;
+  /** Bytes of the largest IPv4 packet that the stack hands to this link for segmentation; Linux 6.3 and later say. */
+  readonly gsoIpv4MaxSize?: number;
   readonly stats: LinkStats;
 }
 
@@ -126,6 +130,11 @@ export interface VxlanOptions extends LinkOptions {
 export interface LinkChange {
   readonly up?: boolean | undefined;
   readonly mtu?: number | undefined;
+  /**
+   * Bytes of the largest IPv4 packet that is handed over unsegmented, sent (GSO) and collected (GRO): 65536 unless
+   * changed, more is "BIG TCP", at most what the driver takes (a veth: 524280). Kernels before 6.3 ignore it.
+   */
+  readonly gsoIpv4MaxSize?: number | undefined;
   readonly mac?: string | undefined;
   /** A new name; the link must be down unless the kernel is 6.2 or later. */
   readonly name?: string | undefined;
@@ -178,6 +187,9 @@ export function readLink(message: NetlinkMessage): Link {
         break;
       case IFLA_MTU:
         link.mtu = reader.u32();
+        break;
+      case IFLA_GSO_IPV4_MAX_SIZE:
+        link.gsoIpv4MaxSize = reader.u32();
         break;
       case IFLA_LINK:
         peer = reader.u32();

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Rtnl } from '../../kernel/netlink/rtnl.ts';
+import { setNetSysctl } from '../../kernel/netns.ts';
 import { Transaction } from '../../kernel/nft/index.ts';
 import { NftSocket } from '../../kernel/nft/socket.ts';
 import { Dataplane } from './dataplane.ts';
@@ -69,6 +70,20 @@ describe('a pod link', () => {
     expect(net.run('p4', 'ip', '-o', 'link', 'show', 'eth0')).toContain('mtu 1400');
     for (const n of [4, 5]) expect(dataplane.check(pod(n))).toEqual([]);
     expect(spoofed()).toBe(0);
+  });
+
+  it("takes unsegmented packets as large as the node's NIC does, at both ends", async () => {
+    rtnl.setLink('eth0', { gsoIpv4MaxSize: 196_608 });
+    dataplane.apply(base, []);
+    await dataplane.links.attach(pod(6));
+    using inPod = Rtnl.open({ netns: net.namespace('p6') });
+    expect(inPod.link('eth0')?.gsoIpv4MaxSize).toBe(196_608);
+    expect(rtnl.link(hostLinkName(pod(6)))?.gsoIpv4MaxSize).toBe(196_608);
+    await dataplane.links.detach(pod(6), pod(6).addresses);
+    dataplane.apply(
+      base,
+      [4, 5].flatMap((n) => pod(n).addresses.map((address) => ({ link: hostLinkName(pod(n)), address }))),
+    );
   });
 
   it('is found with its attachment and addresses', () => {
@@ -156,7 +171,7 @@ describe('a pod link', () => {
   });
 
   it('gets IPv6 also where the runtime has switched it off', async () => {
-    net.run('p7', 'sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1');
+    setNetSysctl(net.namespace('p7'), 'ipv6/conf/default/disable_ipv6', 1);
     await dataplane.links.attach(pod(7));
     expect(dataplane.check(pod(7))).toEqual([]);
     expect(net.pings('p7', 'fd12::5')).toBe(true);

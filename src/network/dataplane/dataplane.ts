@@ -75,6 +75,7 @@ export class Dataplane {
     const plan = planRouting(network, uplink);
     const routing = syncRouting(this.#rtnl, plan);
     this.#podMtu = plan.podMtu;
+    this.#links.gsoIpv4MaxSize = plan.podGsoIpv4MaxSize;
     const warnings = plan.unreachable.map(({ peer, why }) => `no way to the pods of node ${peer}: ${why}`);
     return { table, routing, problems: [], warnings };
   }

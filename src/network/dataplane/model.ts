@@ -37,6 +37,8 @@ export interface Uplink {
   readonly name: string;
   readonly index: number;
   readonly mtu: number;
+  /** Bytes of the largest unsegmented IPv4 packet it takes; absent where the kernel does not say. */
+  readonly gsoIpv4MaxSize?: number;
   /** Every address on it. */
   readonly addresses: readonly { readonly address: string; readonly prefixLength: number }[];
 }

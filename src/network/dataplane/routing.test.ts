@@ -30,6 +30,13 @@ describe('planRouting', () => {
     expect(planRouting(network, uplink)).toEqual({ routes: [unreachable], podMtu: 1500, unreachable: [] });
   });
 
+  it("copies the NIC's largest unsegmented packet, but not into a tunnel", () => {
+    const big = { ...uplink, gsoIpv4MaxSize: 196_608 };
+    expect(planRouting(network, big).podGsoIpv4MaxSize).toBe(196_608);
+    expect(planRouting({ ...network, routing: 'direct' }, big).podGsoIpv4MaxSize).toBe(196_608);
+    expect(planRouting({ ...network, routing: 'vxlan' }, big).podGsoIpv4MaxSize).toBeUndefined();
+  });
+
   it('routes to peers on the segment in direct mode, and names those that are not', () => {
     const plan = planRouting({ ...network, routing: 'direct' }, uplink);
     expect(plan.routes).toEqual([

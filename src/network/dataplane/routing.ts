@@ -43,6 +43,11 @@ export interface RoutingPlan {
   readonly vxlan?: WantedVxlan;
   /** Bytes; what pods that start now get. */
   readonly podMtu: number;
+  /**
+   * Bytes; the largest unsegmented IPv4 packet of pods that start now, copied from the NIC as the MTU is. Absent with
+   * tunnels, whose outer header has 16 bits for the length.
+   */
+  readonly podGsoIpv4MaxSize?: number;
   /** Peers that the mode cannot reach, with the reason; their blocks get no route. */
   readonly unreachable: readonly { readonly peer: string; readonly why: string }[];
 }
@@ -93,7 +98,10 @@ export function planRouting(network: NodeNetwork, uplink: Uplink): RoutingPlan {
   const header = tunnelHeader(network);
   const mayTunnel = network.routing === 'vxlan' || tunnelled.length > 0;
   const podMtu = network.mtu !== 0 ? network.mtu : uplink.mtu - (mayTunnel ? header : 0);
-  if (!mayTunnel) return { routes, podMtu, unreachable };
+  if (!mayTunnel) {
+    const { gsoIpv4MaxSize: size } = uplink;
+    return { routes, podMtu, unreachable, ...(size === undefined ? {} : { podGsoIpv4MaxSize: size }) };
+  }
   const own = network.nodeBlocks.map((text) => innerAddress(parseCidr(text)));
   for (const end of tunnelled) routes.push(tunnelRoute(end, own));
   return { routes, podMtu, unreachable, vxlan: tunnel(network, uplink, header, own, tunnelled) };

@@ -15,6 +15,7 @@ export function findUplink(rtnl: Rtnl, nodeAddresses: readonly string[]): Uplink
     name: link.name,
     index: link.index,
     mtu: link.mtu,
+    ...(link.gsoIpv4MaxSize === undefined ? {} : { gsoIpv4MaxSize: link.gsoIpv4MaxSize }),
     addresses: addresses
       .filter(({ linkIndex }) => linkIndex === link.index)
       .map(({ address, prefixLength }) => ({ address, prefixLength })),
