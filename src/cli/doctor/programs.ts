@@ -53,6 +53,13 @@ export const PROGRAMS: readonly Program[] = [
     version: ['--version'],
   },
   {
+    package: 'iputils-ping',
+    anyOf: ['ping'],
+    set: 'lab',
+    use: 'asks whether an address answers',
+    version: ['-V'],
+  },
+  {
     package: 'util-linux',
     anyOf: ['nsenter'],
     set: 'lab',

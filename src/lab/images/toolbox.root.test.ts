@@ -14,6 +14,7 @@ import {
 import { output, testPlace } from '../machine/testing.ts';
 import { ensureImage } from './build.ts';
 import { importImage } from './import.ts';
+import { normalizedName } from './name.ts';
 import type { BuiltImage } from './oci.ts';
 import { PAUSE, TOOLBOX } from './recipe.ts';
 
@@ -26,7 +27,7 @@ beforeAll(async () => {
   toolbox = await ensureImage(TOOLBOX, images);
   machine = await startMachine({ ...place.spec('one'), addresses: ['127.0.0.1'] });
   await output(machine, 'ip', 'link', 'set', 'lo', 'up');
-  await startService(machine, await prepareContainerd(machine, { pauseImage: PAUSE.name }));
+  await startService(machine, await prepareContainerd(machine, { pauseImage: normalizedName(PAUSE.name) }));
   await waitForContainerd(machine);
   for (const image of [await ensureImage(PAUSE, images), toolbox]) {
     await importImage(criSocket(machine), image, { contentStore: contentStore(machine) });
@@ -53,7 +54,7 @@ describe('the toolbox', () => {
       linux: { securityContext: { namespaceOptions: { network: 2 } } },
     };
     const sandbox = await cri.runPodSandbox(config);
-    const main = { metadata: { name: 'main' }, image: { image: TOOLBOX.name }, linux: config.linux };
+    const main = { metadata: { name: 'main' }, image: { image: toolbox.name }, linux: config.linux };
     const container = await cri.createContainer(sandbox, main, config);
     await cri.startContainer(container);
     const expected: [string, RegExp][] = [

@@ -43,6 +43,9 @@ const TINY: Recipe = {
     ],
   },
 };
+/** The names under which containerd has them. */
+const TINY_NAME = normalizedName(TINY.name);
+const PAUSE_NAME = normalizedName(PAUSE.name);
 
 const place = testPlace('cri');
 const images = join(place.folder, 'images');
@@ -54,7 +57,7 @@ async function start(of: MachineSpec, subnet: string): Promise<Machine> {
   const started = await startMachine(of);
   await output(started, 'ip', 'link', 'set', 'lo', 'up');
   await output(started, 'ip', 'address', 'add', of.addresses[0]!, 'dev', 'lo');
-  await startService(started, await prepareContainerd(started, { pauseImage: PAUSE.name }));
+  await startService(started, await prepareContainerd(started, { pauseImage: PAUSE_NAME }));
   await waitForContainerd(started);
   const ipam = { type: 'host-local', ranges: [[{ subnet }]], routes: [{ dst: '0.0.0.0/0' }] };
   const conflist = { cniVersion: '1.0.0', name: 'fly-test', plugins: [{ type: 'ptp', ipam }] };
@@ -88,7 +91,7 @@ async function runPod(name: string, linux: CriRequest<'LinuxContainerConfig'> = 
   const id = await cri.runPodSandbox(config);
   const container = await cri.createContainer(
     id,
-    { metadata: { name: 'main' }, image: { image: TINY.name }, logPath: 'main.log', linux },
+    { metadata: { name: 'main' }, image: { image: TINY_NAME }, logPath: 'main.log', linux },
     config,
   );
   await cri.startContainer(container);
@@ -130,11 +133,11 @@ describe('containerd in a machine', () => {
       {},
     );
     expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toContain('flyover/pause:1');
+    expect(stdout).toContain(PAUSE_NAME);
     const { info } = await cri.status(true);
     const config = JSON.parse(info.config ?? '{}') as Record<string, unknown>;
     expect(config).toMatchObject({
-      sandboxImage: 'flyover/pause:1',
+      sandboxImage: PAUSE_NAME,
       streamServerAddress: '192.0.2.10',
       netnsMountsUnderStateDir: true,
       stateDir: '/run/containerd/io.containerd.grpc.v1.cri',
@@ -199,7 +202,7 @@ describe('containerd in a machine', () => {
     signal(service.process, 'SIGKILL');
     await gone;
     expect(findService(spec, 'containerd')).toBeUndefined();
-    const again = await startService(machine, await prepareContainerd(machine, { pauseImage: PAUSE.name }));
+    const again = await startService(machine, await prepareContainerd(machine, { pauseImage: PAUSE_NAME }));
     expect(again.process).not.toEqual(service.process);
     await waitForContainerd(machine);
     await networkReady(cri);
@@ -216,10 +219,9 @@ describe('containerd in a machine', () => {
 
   test('takes images linked or sent, again, and keeps them when others are collected', async () => {
     const tiny = await ensureImage(TINY, images);
-    const name = normalizedName(TINY.name);
-    expect((await cri.imageStatus(TINY.name))?.repoTags).toEqual([name]);
-    await cri.removeImage(TINY.name);
-    expect(await cri.imageStatus(TINY.name)).toBeUndefined();
+    expect((await cri.imageStatus(TINY_NAME))?.repoTags).toEqual([TINY_NAME]);
+    await cri.removeImage(TINY_NAME);
+    expect(await cri.imageStatus(TINY_NAME)).toBeUndefined();
     await importImage(criSocket(machine), tiny);
     await importImage(criSocket(machine), tiny);
     const pod = await runPod('again');
@@ -227,7 +229,7 @@ describe('containerd in a machine', () => {
     await cri.stopPodSandbox(pod.sandbox);
     await cri.removePodSandbox(pod.sandbox);
     expect((await cri.listImages()).flatMap((image) => image.repoTags).sort()).toEqual(
-      [name, normalizedName(PAUSE.name)].sort(),
+      [TINY_NAME, PAUSE_NAME].sort(),
     );
   });
 
