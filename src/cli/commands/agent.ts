@@ -3,7 +3,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { Rtnl } from '../../kernel/netlink/index.ts';
+import { NftSocket } from '../../kernel/nft/index.ts';
 import { install, uninstall } from '../../network/agent/install.ts';
+import { attachedPods, Dataplane } from '../../network/dataplane/dataplane.ts';
 import { exitLike } from './exec.ts';
 
 const DIST = dirname(fileURLToPath(import.meta.url));
@@ -60,6 +62,11 @@ export function agentCommandGroup(): Command {
     .action((options: { root: string; force: boolean; purge: boolean }) => {
       const attached = options.root === '/' ? attachedPods() : [];
       const { removed, left } = uninstall({ ...options, attached });
+      // While pods are attached their table stays, or they would be cut off, or let loose unchecked.
+      if (options.root === '/' && attached.length === 0) {
+        using dataplane = new Dataplane(Rtnl.open(), NftSocket.open());
+        dataplane.remove();
+      }
       for (const path of removed) process.stdout.write(`removed ${path}\n`);
       for (const path of left)
         process.stderr.write(`flyover: left ${path}: it was changed after the install\n`);
@@ -75,14 +82,4 @@ export function agentCommandGroup(): Command {
       await exitLike(spawn(program, [...rest, ...own], { stdio: 'inherit' }));
     });
   return agent;
-}
-
-/** Attachments whose link exists in this network namespace, as the links' aliases name them. */
-function attachedPods(): string[] {
-  using socket = Rtnl.open();
-  return socket
-    .links({ kind: 'veth' })
-    .flatMap(({ alias }) =>
-      alias?.startsWith('flyover:') && alias.includes('/') ? [alias.slice('flyover:'.length)] : [],
-    );
 }

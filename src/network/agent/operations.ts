@@ -147,7 +147,8 @@ export class PodOperations implements CniHandlers {
           );
         }
         this.#answered.delete(key);
-        if (record) await ipam.release(of);
+        // Also without a record in sight: one whose writing failed may yet be on the disk.
+        await ipam.release(of);
         reached('del:address-released');
       } finally {
         this.#leaving.delete(key);
@@ -199,7 +200,8 @@ export class PodOperations implements CniHandlers {
         await dataplane.links.attach(link, (step) => reached(`add:${step as 'link-created'}`));
         return { result: resultOf(link, hostLink), record };
       } catch (error) {
-        await ipam.release(call);
+        // What went wrong first is what the runtime has to hear; a record that stays is reconciled.
+        await ipam.release(call).catch(() => undefined);
         throw error;
       }
     });

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type AttachmentKey, type Change, type IpamRecord, keyText, recordSchema } from './record.ts';
 
 /** {@link Holdings} as plain JSON. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { IpamError } from './error.ts';
 import type { StateFile, StateFolder } from './folder.ts';
 import { decodeLines, encodeLine, type FoundLine, holdsLine } from './line.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { isAddress } from '../../../address/ip.ts';
 import { IpamError } from './error.ts';
 

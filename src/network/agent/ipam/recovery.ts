@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Clock, SteadyTime } from './clock.ts';
 import type { StateFolder } from './folder.ts';
 import { Holdings, holdingsSchema } from './holdings.ts';
