@@ -1,131 +1,29 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Rtnl } from '../../kernel/netlink/index.ts';
-import { createNamespace, inNamespace } from '../../kernel/netns.ts';
-import { applyPlan, type FabricLocation, removeFabric } from './apply.ts';
-import { refusedPackets } from './filter.ts';
-import type { FabricModel } from './model.ts';
+import { inNamespace } from '../../kernel/netns.ts';
 import { namespaceOf } from './names.ts';
-import { planFabric } from './planner.ts';
+import { TestFabric, testModel, testNode } from './testing.ts';
 
-/** Needs root. All in namespaces of its own: the machine's end of the lab's link is a namespace here, too. */
-const folder = mkdtempSync(join(tmpdir(), 'fly-test-fabric-'));
-const MACHINE_STAND_IN = 'machine-stand-in';
-const at: FabricLocation = {
-  folder: join(folder, 'netns'),
-  pathOf: (name) => join(folder, 'netns', name === '' ? MACHINE_STAND_IN : name),
-};
-
-const node = (cluster: string, index: number, address: string) => ({
-  name: `${cluster}-${index}`,
-  cluster,
-  index,
-  address,
-  nodeBlock: `10.244.${index}.0/24`,
-});
-const model = (): FabricModel => ({
-  virtualNetworks: [
-    {
-      name: 'hub',
-      addressPrefixes: ['10.0.0.0/16'],
-      subnets: [
-        { name: 'a', addressPrefix: '10.0.1.0/24' },
-        { name: 'b', addressPrefix: '10.0.2.0/24' },
-      ],
-      publicAddress: '198.19.0.4',
-    },
-    {
-      name: 'spoke',
-      addressPrefixes: ['10.1.0.0/16'],
-      subnets: [{ name: 'x', addressPrefix: '10.1.1.0/24' }],
-      publicAddress: '198.19.0.5',
-    },
-    {
-      name: 'far',
-      addressPrefixes: ['10.2.0.0/16'],
-      subnets: [{ name: 'x', addressPrefix: '10.2.1.0/24' }],
-      publicAddress: '198.19.0.6',
-    },
-  ],
-  peerings: [
-    ['hub', 'spoke'],
-    ['far', 'hub'],
-  ],
-  clusters: [
-    { name: 'one', virtualNetwork: 'hub', subnet: 'a', podCidr: '10.244.0.0/16', maxPods: 30 },
-    { name: 'two', virtualNetwork: 'hub', subnet: 'b', podCidr: '10.244.0.0/16', maxPods: 30 },
-  ],
-  machines: [
-    node('one', 0, '10.0.1.4'),
-    node('one', 1, '10.0.1.5'),
-    node('two', 0, '10.0.2.4'),
-    node('two', 1, '10.0.2.5'),
-  ],
-  hosts: [
-    { name: 'vm', place: { kind: 'vnet', virtualNetwork: 'spoke', subnet: 'x' }, address: '10.1.1.4' },
-    { name: 'near', place: { kind: 'vnet', virtualNetwork: 'hub', subnet: 'a' }, address: '10.0.1.9' },
-    { name: 'other', place: { kind: 'vnet', virtualNetwork: 'far', subnet: 'x' }, address: '10.2.1.4' },
-    { name: 'web', place: { kind: 'internet' }, address: '203.0.113.4' },
-    { name: 'desk', place: { kind: 'site', site: 'hq' }, address: '172.20.0.4' },
-  ],
-  sites: [{ name: 'hq', virtualNetwork: 'hub', addressPrefix: '172.20.0.0/16' }],
-});
-
-function apply(wanted: FabricModel): void {
-  applyPlan(planFabric(wanted), at);
-}
-
-/** Whether a ping from a namespace is answered; `from` is the source it claims. */
-function ping(namespace: string, address: string, from?: string): boolean {
-  const argv = [
-    `--net=${at.pathOf(namespace)}`,
-    'ping',
-    '-n',
-    '-c',
-    '1',
-    '-W',
-    '1',
-    ...(from ? ['-I', from] : []),
-    address,
-  ];
-  return spawnSync('nsenter', argv, { stdio: 'ignore' }).status === 0;
-}
-
-/** What `ip` says about a namespace, without what changes by itself. */
-function dump(namespace: string): string {
-  const say = (...argv: string[]): string =>
-    spawnSync('nsenter', [`--net=${at.pathOf(namespace)}`, ...argv], { encoding: 'utf8' }).stdout;
-  return [
-    say('ip', 'addr'),
-    say('ip', 'route', 'show', 'table', 'all'),
-    say('ip', 'neigh'),
-    say('nft', 'list', 'ruleset'),
-  ]
-    .join('\n')
-    .replaceAll(/packets \d+ bytes \d+/g, '');
-}
+/** Needs root. */
+const fabric = new TestFabric();
+const { at } = fabric;
+const ping = (namespace: string, address: string, from?: string) => fabric.ping(namespace, address, from);
 
 const nodeOne = namespaceOf.node('one-0');
 const host = namespaceOf.host;
 
-beforeAll(() => {
-  createNamespace(at.pathOf(''));
-  apply(model());
-});
-afterAll(() => {
-  removeFabric(at);
-  rmSync(folder, { recursive: true });
-});
+beforeAll(() => fabric.apply(testModel()));
+afterAll(() => fabric.remove());
 
 describe('the fabric in the kernel', () => {
   test('applying the same plan again changes nothing', () => {
-    const all = readdirSync(at.folder);
-    const before = all.map(dump);
-    apply(model());
-    expect(all.map(dump)).toEqual(before);
+    const all = fabric.namespaces();
+    const before = all.map((name) => fabric.dump(name));
+    fabric.apply(testModel());
+    fabric.forget();
+    fabric.apply(testModel());
+    expect(all.map((name) => fabric.dump(name))).toEqual(before);
   });
 
   test.each([
@@ -157,9 +55,9 @@ describe('the fabric in the kernel', () => {
       'to_machine',
     ],
   ])('not: %s; dropped and counted', (_what, from, to, where, why) => {
-    const before = refusedPackets(at.pathOf(where))[why] ?? 0;
+    const before = fabric.refused(where, why);
     expect(ping(from, to)).toBe(false);
-    expect(refusedPackets(at.pathOf(where))[why]).toBe(before + 1);
+    expect(fabric.refused(where, why)).toBe(before + 1);
   });
 
   test('a node may send from its address and its block, and from nothing else', () => {
@@ -169,11 +67,11 @@ describe('the fabric in the kernel', () => {
     try {
       for (const address of [own, ...others]) socket.addAddress('lo', address);
       expect(ping(nodeOne, '10.0.1.5', own.address)).toBe(true);
-      const domain = at.pathOf(namespaceOf.domain('one'));
+      const domain = namespaceOf.domain('one');
       for (const { address } of others) {
-        const before = refusedPackets(domain).spoofed ?? 0;
+        const before = fabric.refused(domain, 'spoofed');
         expect(ping(nodeOne, '10.0.1.5', address)).toBe(false);
-        expect(refusedPackets(domain).spoofed).toBe(before + 1);
+        expect(fabric.refused(domain, 'spoofed')).toBe(before + 1);
       }
     } finally {
       for (const address of [own, ...others]) socket.deleteAddress('lo', address);
@@ -185,10 +83,10 @@ describe('the fabric in the kernel', () => {
     const own = { address: '10.244.0.7', prefixLength: 32 };
     using socket = Rtnl.open({ netns: at.pathOf(nodeOne) });
     socket.addAddress('lo', own);
-    const domain = at.pathOf(namespaceOf.domain('one'));
-    const before = refusedPackets(domain).unmasked ?? 0;
+    const domain = namespaceOf.domain('one');
+    const before = fabric.refused(domain, 'unmasked');
     expect(ping(nodeOne, '10.0.1.9', own.address)).toBe(false);
-    expect(refusedPackets(domain).unmasked).toBe(before + 1);
+    expect(fabric.refused(domain, 'unmasked')).toBe(before + 1);
     socket.deleteAddress('lo', own);
   });
 
@@ -202,26 +100,27 @@ describe('the fabric in the kernel', () => {
   });
 
   test('a node that joins and one that leaves touch no other; nothing of the one that left remains', () => {
-    const before = dump(nodeOne);
-    const grown = model();
-    grown.machines.push(node('one', 2, '10.0.1.6'));
-    apply(grown);
+    const before = fabric.dump(nodeOne);
+    const grown = testModel();
+    grown.machines.push(testNode('one', 2, '10.0.1.6'));
+    fabric.apply(grown);
     expect(ping(nodeOne, '10.0.1.6')).toBe(true);
-    apply(model());
-    expect(dump(nodeOne)).toBe(before);
-    expect(readdirSync(at.folder)).not.toContain(namespaceOf.node('one-2'));
-    expect(dump(namespaceOf.domain('one'))).not.toContain('10.0.1.6');
-    expect(dump('vnet-hub')).not.toContain('10.0.1.6');
+    fabric.apply(testModel());
+    expect(fabric.dump(nodeOne)).toBe(before);
+    expect(fabric.namespaces()).not.toContain(namespaceOf.node('one-2'));
+    expect(fabric.dump(namespaceOf.domain('one'))).not.toContain('10.0.1.6');
+    expect(fabric.dump('vnet-hub')).not.toContain('10.0.1.6');
   });
 
-  test('what somebody broke is mended by applying the plan', () => {
+  test('what somebody broke is mended by whoever applies the plan anew', () => {
     const broken = namespaceOf.domain('one');
     inNamespace(at.pathOf(broken), () => {
       spawnSync('ip', ['link', 'delete', 'vnet']);
       spawnSync('ip', ['route', 'flush', 'table', 'main']);
     });
     expect(ping(nodeOne, '10.1.1.4')).toBe(false);
-    apply(model());
+    fabric.forget();
+    fabric.apply(testModel());
     expect(ping(nodeOne, '10.1.1.4')).toBe(true);
     expect(ping(nodeOne, '10.0.1.5')).toBe(true);
   });

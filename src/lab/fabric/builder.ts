@@ -49,7 +49,13 @@ export class PlanBuilder {
     router.in.neighbours.push({ dev: router.link, address: endpoint.address, mac: nic.mac });
   }
 
+  /** @throws Error when two cables would have one end, or two routes of a namespace one destination */
   build(): FabricPlan {
+    const ends = this.#cables.flatMap(({ a, b }) => [a, b]);
+    refuseTwice('link', (end) => `${end.namespace}/${end.name}`, ends);
+    for (const { name, routes } of this.#namespaces.values()) {
+      refuseTwice('route', (route) => `${name} to ${route.dst}`, routes);
+    }
     return { namespaces: this.#namespaces, cables: this.#cables };
   }
 
@@ -65,5 +71,13 @@ export class PlanBuilder {
     })) as [LinkEnd, LinkEnd];
     this.#cables.push({ a: ends[0], b: ends[1], mtu: MTU, alias });
     return ends;
+  }
+}
+
+function refuseTwice<T>(what: string, keyOf: (item: T) => string, items: T[]): void {
+  const seen = new Set<string>();
+  for (const key of items.map(keyOf)) {
+    if (seen.has(key)) throw new Error(`the fabric would have the ${what} ${key} twice`);
+    seen.add(key);
   }
 }

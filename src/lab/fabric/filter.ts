@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   accept,
   counter,
@@ -10,8 +11,6 @@ import {
   masquerade,
   match,
   meta,
-  type Nft,
-  NftSocket,
   notInSet,
   priorities,
   type SetSpec,
@@ -32,6 +31,8 @@ export const REFUSALS = {
   transit: 'from one peer or site to another: peering is not transitive',
   private: 'a private destination, on the internet',
   to_machine: 'a new connection towards the machine that the lab runs on',
+  unsolicited: 'to a public address, and no answer to anything',
+  inbound: 'a new connection from the uplink',
 } as const;
 
 const SOURCES: SetSpec = {
@@ -52,6 +53,7 @@ const SETS: Record<string, SetSpec> = {
   sources: SOURCES,
   pods: rangeSet('pods', 'pod CIDRs'),
   private: rangeSet('private', 'what the internet does not route'),
+  machine: rangeSet('machine', 'addresses of the machine that the lab runs on'),
 };
 
 interface ChainPlan {
@@ -108,7 +110,10 @@ export function chainsOf(filter: FilterPlan): ChainPlan[] {
             ['s-*', 'p-*'],
             ['p-*', 'internet'],
             ['s-*', 'internet'],
-          ].map(([one, other]) => [from(one!), to(other!), ...refuse('transit')]),
+          ]
+            .map(([one, other]) => [from(one!), to(other!), ...refuse('transit')])
+            // Back where it came from, it would go round until its time to live is over.
+            .concat([[from('internet'), to('internet'), ...refuse('unsolicited')]]),
         },
         {
           name: 'source_nat',
@@ -132,7 +137,9 @@ export function chainsOf(filter: FilterPlan): ChainPlan[] {
           rules: [
             [match(ct('state'), ['established', 'related']), accept()],
             [to('machine'), ...refuse('to_machine')],
-            [from('uplink'), drop()],
+            // The uplink's sockets are the machine's own: to its own addresses they would reach all that listens there.
+            [to('uplink'), inSet(ip('daddr'), 'machine'), ...refuse('to_machine')],
+            [from('uplink'), ...refuse('inbound')],
           ],
         },
         { name: 'source_nat', hook: SOURCE_NAT, rules: [[to('uplink'), masquerade()]] },
@@ -142,27 +149,29 @@ export function chainsOf(filter: FilterPlan): ChainPlan[] {
   }
 }
 
-/** The whole table as one transaction. Counters keep what they counted. */
+/** What tells tables of this kind and make from those of another version of this program. */
+export function commentOf(filter: FilterPlan): string {
+  const sets = Object.keys(filter.sets).map((name) => SETS[name]);
+  const make = JSON.stringify([chainsOf(filter), sets, Object.keys(REFUSALS)]);
+  return `flyover ${filter.kind} ${createHash('sha256').update(make).digest('hex').slice(0, 12)}`;
+}
+
+/** The whole table but for the elements of its sets, where there is none. */
 export function tableTransaction(filter: FilterPlan): Transaction {
   const tx = new Transaction();
-  tx.addTable({ ...FABRIC_TABLE, comment: `flyover ${filter.kind}` });
+  tx.addTable({ ...FABRIC_TABLE, comment: commentOf(filter) });
   for (const name of Object.keys(REFUSALS)) tx.addCounter({ table: FABRIC_TABLE, name });
   for (const name of Object.keys(filter.sets)) tx.addSet(SETS[name]!);
   for (const chain of chainsOf(filter)) {
     tx.addChain({ table: FABRIC_TABLE, name: chain.name, hook: chain.hook });
-    tx.flushChain({ table: FABRIC_TABLE, name: chain.name });
     for (const rule of chain.rules) tx.addRule({ table: FABRIC_TABLE, chain: chain.name, rule });
   }
   return tx;
 }
 
 /** The changes that bring the sets from what they hold to what they should; other elements are not touched. */
-export function elementChanges(
-  filter: FilterPlan,
-  present: (set: string) => string[][],
-): Transaction | undefined {
+export function elementChanges(filter: FilterPlan, present: (set: string) => string[][]): Transaction {
   const tx = new Transaction();
-  let changes = 0;
   for (const [name, elements] of Object.entries(filter.sets)) {
     const is = new Map(present(name).map((key) => [key.join(' '), key]));
     const want = new Map(elements.map((key) => [key.map(plain).join(' '), key.map(plain)]));
@@ -170,45 +179,11 @@ export function elementChanges(
     const missing = [...want].filter(([id]) => !is.has(id)).map(([, key]) => ({ key }));
     if (extra.length > 0) tx.deleteElements({ table: FABRIC_TABLE, set: SETS[name]!, elements: extra });
     if (missing.length > 0) tx.addElements({ table: FABRIC_TABLE, set: SETS[name]!, elements: missing });
-    changes += extra.length + missing.length;
   }
-  return changes > 0 ? tx : undefined;
+  return tx;
 }
 
 /** The kernel gives a single address back without its /32. */
 function plain(part: string): string {
   return part.endsWith('/32') ? part.slice(0, -3) : part;
-}
-
-/** Namespaces (by inode) whose chains this process has written: from then on only elements change. */
-const written = new Set<string>();
-
-/** Brings a router's table to the plan. */
-export function applyFilter(filter: FilterPlan, netns: string, identity: string): void {
-  const nft = NftSocket.open({ netns });
-  try {
-    if (!written.has(identity)) {
-      nft.commit(tableTransaction(filter));
-      written.add(identity);
-    }
-    const changes = elementChanges(filter, (set) => elementsOf(nft, set));
-    if (changes) nft.commit(changes);
-  } finally {
-    nft.close();
-  }
-}
-
-function elementsOf(nft: Nft, set: string): string[][] {
-  return nft.listElements(FABRIC_TABLE, set).map(({ key }) => (Array.isArray(key) ? key : [key]).map(String));
-}
-
-/** What the router refused so far, by why; only what is not zero. */
-export function refusedPackets(netns: string): Record<string, number> {
-  const nft = NftSocket.open({ netns });
-  try {
-    const counted = [...nft.counters(FABRIC_TABLE)].filter(([, value]) => value.packets > 0);
-    return Object.fromEntries(counted.map(([name, value]) => [name, value.packets]));
-  } finally {
-    nft.close();
-  }
 }

@@ -9,6 +9,8 @@ export interface FabricModel {
   machines: (Machine & { name: string })[];
   hosts: (Host & { name: string })[];
   sites: (Site & { name: string })[];
+  /** IPv4 addresses of the machine that the lab runs on: nothing in the lab may reach them by the uplink. */
+  machineAddresses?: string[];
 }
 
 /** Pairs of networks of which each has a peering to the other; a one-sided peering carries nothing, as on Azure. */

@@ -30,9 +30,15 @@ export const PORT_PREFIX = {
   site: 's-',
 };
 
-/** A link name that fits in 15 characters and does not change: the prefix and ten hex digits of the name. */
+/** The most that the kernel takes (IFNAMSIZ less the final zero). */
+const LONGEST_LINK_NAME = 15;
+
+/**
+ * A link name that does not change: the prefix and as many hex digits of the name's hash as fit, 52 bits. Two
+ * names with one hash in one router are refused by the plan.
+ */
 export function linkName(prefix: string, name: string): string {
-  return `${prefix}${digest(name).slice(0, 10)}`;
+  return prefix + digest(name).slice(0, LONGEST_LINK_NAME - prefix.length);
 }
 
 /** A locally administered MAC that does not change: neighbour entries can be written before the link exists. */

@@ -1,4 +1,4 @@
-/** What the fabric should be, as data. Pure: `planFabric` makes it, `applyPlan` brings the kernel to it. */
+/** What the fabric should be, as data. Pure: `planFabric` makes it, `Fabric` brings the kernel to it. */
 
 export interface LinkEnd {
   /** Name of a lab namespace, or `MACHINE`. */
@@ -49,6 +49,7 @@ export interface NamespacePlan {
   /** A router's links and routes are all the fabric's; of an endpoint only `eth0` and the default route are. */
   role: 'router' | 'endpoint' | 'machine';
   addresses: AddressPlan[];
+  /** One for each destination. */
   routes: RoutePlan[];
   neighbours: NeighbourPlan[];
   filter?: FilterPlan;

@@ -1,49 +1,18 @@
 import { describe, expect, test } from 'vitest';
+import { FakeNft, Transaction } from '../../kernel/nft/index.ts';
 import { chainsOf, elementChanges } from './filter.ts';
-import { type FabricModel, workingPeerings } from './model.ts';
+import { syncFilter } from './filter-sync.ts';
+import { workingPeerings } from './model.ts';
 import { linkName, macOf, PORT_PREFIX } from './names.ts';
 import { planFabric } from './planner.ts';
+import { testModel, testNode } from './testing.ts';
 
-const node = (cluster: string, index: number, address: string) => ({
-  name: `${cluster}-${index}`,
-  cluster,
-  index,
-  address,
-  nodeBlock: `10.244.${index}.0/24`,
-});
-
-/** Two clusters with the same pod CIDR in one network, a peer, a site, and a host everywhere. */
-const model: FabricModel = {
-  virtualNetworks: [
-    {
-      name: 'hub',
-      addressPrefixes: ['10.0.0.0/16'],
-      subnets: [
-        { name: 'a', addressPrefix: '10.0.1.0/24' },
-        { name: 'b', addressPrefix: '10.0.2.0/24' },
-      ],
-      publicAddress: '198.19.0.4',
-    },
-    {
-      name: 'spoke',
-      addressPrefixes: ['10.1.0.0/16'],
-      subnets: [{ name: 'x', addressPrefix: '10.1.1.0/24' }],
-      publicAddress: '198.19.0.5',
-    },
-  ],
-  peerings: [['hub', 'spoke']],
-  clusters: [
-    { name: 'one', virtualNetwork: 'hub', subnet: 'a', podCidr: '10.244.0.0/16', maxPods: 30 },
-    { name: 'two', virtualNetwork: 'hub', subnet: 'b', podCidr: '10.244.0.0/16', maxPods: 30 },
-  ],
-  machines: [node('one', 0, '10.0.1.4'), node('one', 1, '10.0.1.5'), node('two', 0, '10.0.2.4')],
-  hosts: [
-    { name: 'vm', place: { kind: 'vnet', virtualNetwork: 'spoke', subnet: 'x' }, address: '10.1.1.4' },
-    { name: 'web', place: { kind: 'internet' }, address: '203.0.113.4' },
-    { name: 'desk', place: { kind: 'site', site: 'hq' }, address: '172.20.0.4' },
-  ],
-  sites: [{ name: 'hq', virtualNetwork: 'hub', addressPrefix: '172.20.0.0/16' }],
-};
+/** The model of the tests, without one network and the second node of a cluster. */
+const model = testModel();
+model.virtualNetworks.pop();
+model.peerings.pop();
+model.hosts = model.hosts.filter(({ name }) => name !== 'other' && name !== 'near');
+model.machines.pop();
 const plan = planFabric(model);
 const routesOf = (name: string) =>
   plan.namespaces.get(name)!.routes.map((r) => `${r.type} ${r.dst} ${r.dev ?? ''}`);
@@ -109,6 +78,30 @@ describe('fabric plan', () => {
     expect(routesOf('')).toEqual(['unicast 198.19.0.0/24 flyover0']);
   });
 
+  test('overlapping pod CIDRs of one network are one range for its filter', () => {
+    const overlapping = testModel();
+    const inner = { ...overlapping.clusters[0]!, name: 'inner', podCidr: '10.244.128.0/17' };
+    overlapping.clusters.push(inner, { ...inner, name: 'other', podCidr: '10.99.0.0/16' });
+    const { filter } = planFabric(overlapping).namespaces.get('vnet-hub')!;
+    expect(filter!.sets.pods).toEqual([['10.99.0.0/16'], ['10.244.0.0/16']]);
+  });
+
+  test('a block that is the whole pod CIDR has one route', () => {
+    const whole = testModel();
+    whole.clusters[0]!.podCidr = '10.244.0.0/24';
+    whole.machines = [testNode('one', 0, '10.0.1.4')];
+    const { routes } = planFabric(whole).namespaces.get('domain-one')!;
+    expect(routes.filter((route) => route.dst.startsWith('10.244'))).toEqual([
+      expect.objectContaining({ type: 'unicast', via: '10.0.1.4' }),
+    ]);
+  });
+
+  test('two ends in one place are refused: two names with one hash', () => {
+    const twice = testModel();
+    twice.machines.push(twice.machines[0]!);
+    expect(() => planFabric(twice)).toThrow(/the fabric would have the link .* twice/);
+  });
+
   test('is the same plan for the same resources', () => {
     expect(planFabric(structuredClone(model))).toEqual(plan);
   });
@@ -138,11 +131,50 @@ describe('filters', () => {
     const filter = plan.namespaces.get('domain-one')!.filter!;
     const same = filter.sets.sources!.map(([port, range]) => [port!, range!.replace('/32', '')]);
     const present = (set: string): string[][] => (set === 'sources' ? same : [['10.244.0.0/16']]);
-    expect(elementChanges(filter, present)).toBeUndefined();
+    expect(elementChanges(filter, present).isEmpty).toBe(true);
     const stale = [...same.slice(1), ['n-gone', '10.0.1.9']];
     const tx = elementChanges(filter, (set) => (set === 'sources' ? stale : [['10.244.0.0/16']]));
-    expect(JSON.stringify(tx?.operations)).toContain('n-gone');
-    expect(JSON.stringify(tx?.operations)).toContain(same[0]![1]);
-    expect(JSON.stringify(tx?.operations)).not.toContain(same[2]![1]);
+    expect(JSON.stringify(tx.operations)).toContain('n-gone');
+    expect(JSON.stringify(tx.operations)).toContain(same[0]![1]);
+    expect(JSON.stringify(tx.operations)).not.toContain(same[2]![1]);
+  });
+
+  test('a new table comes with its elements in one transaction; later only elements change', () => {
+    const nft = new FakeNft();
+    const commits: number[] = [];
+    const commit = nft.commit.bind(nft);
+    nft.commit = (tx) => {
+      commits.push(tx.operations.length);
+      commit(tx);
+    };
+    const { filter } = plan.namespaces.get('vnet-hub')!;
+    syncFilter(nft, filter!, true);
+    expect(commits).toHaveLength(1);
+    expect(nft.listElements({ family: 'ip', name: 'fabric' }, 'pods')).toHaveLength(1);
+    syncFilter(nft, filter!, false);
+    expect(commits).toHaveLength(1);
+    const less = { ...filter!, sets: { ...filter!.sets, pods: [] } };
+    syncFilter(nft, less, false);
+    expect(commits).toEqual([expect.any(Number), 1]);
+  });
+
+  test('a table that lost rules is written anew, and so is one of another make; a whole one is kept', () => {
+    const nft = new FakeNft();
+    const { filter } = plan.namespaces.get('vnet-hub')!;
+    syncFilter(nft, filter!, true);
+    const made = nft.toString();
+    nft.commit(new Transaction().flushChain({ table: { family: 'ip', name: 'fabric' }, name: 'ingress' }));
+    expect(nft.toString()).not.toBe(made);
+    syncFilter(nft, filter!, false);
+    expect(nft.toString()).not.toBe(made);
+    syncFilter(nft, filter!, true);
+    expect(nft.toString()).toBe(made);
+    syncFilter(nft, { ...filter!, publicAddress: '198.19.0.99' }, true);
+    let commits = 0;
+    nft.commit = () => commits++;
+    syncFilter(nft, { ...filter!, publicAddress: '198.19.0.99' }, true);
+    expect(commits).toBe(0);
+    const unnamed = (text: string): string => text.replace(/flyover vnet \w+/, 'flyover vnet');
+    expect(unnamed(nft.toString())).toBe(unnamed(made.replace('198.19.0.4', '198.19.0.99')));
   });
 });

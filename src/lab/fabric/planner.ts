@@ -1,5 +1,6 @@
-import { parseCidr } from '../../address/cidr.ts';
+import { formatCidr, parseCidr } from '../../address/cidr.ts';
 import { formatAddress } from '../../address/ip.ts';
+import { summarise } from '../../address/range.ts';
 import { subnetGateway } from '../../address/subnet.ts';
 import { PlanBuilder } from './builder.ts';
 import type { FabricModel } from './model.ts';
@@ -19,6 +20,16 @@ export function gatewayOf(cidr: string): string {
   return formatAddress(subnetGateway(parseCidr(cidr)));
 }
 
+/**
+ * Another address that Azure keeps in every subnet: the virtual network's router speaks from the first subnet's when
+ * it reports an error. It cannot be a gateway's, which each routing domain has as well: a domain drops what
+ * comes to it from an address of its own.
+ */
+function routerOf(cidr: string): string {
+  const { family, value } = subnetGateway(parseCidr(cidr));
+  return formatAddress({ family, value: value + 1n });
+}
+
 function prefixLength(cidr: string): number {
   return Number(cidr.slice(cidr.indexOf('/') + 1));
 }
@@ -26,7 +37,7 @@ function prefixLength(cidr: string): number {
 /** What the namespaces, cables, routes and filters of a lab with these resources are. Pure. */
 export function planFabric(model: FabricModel): FabricPlan {
   const plan = new PlanBuilder();
-  const internet = planInternet(plan);
+  const internet = planInternet(plan, model.machineAddresses ?? []);
   for (const network of model.virtualNetworks) planVirtualNetwork(plan, internet, network);
   for (const [a, b] of model.peerings) planPeering(plan, model, a, b);
   for (const site of model.sites) planSite(plan, site);
@@ -35,7 +46,7 @@ export function planFabric(model: FabricModel): FabricPlan {
   return plan.build();
 }
 
-function planInternet(plan: PlanBuilder): NamespacePlan {
+function planInternet(plan: PlanBuilder, machineAddresses: string[]): NamespacePlan {
   const internet = plan.namespace(namespaceOf.internet(), 'router');
   const machine = plan.namespace(MACHINE, 'machine');
   plan.transit(
@@ -59,6 +70,7 @@ function planInternet(plan: PlanBuilder): NamespacePlan {
     sets: {
       sources: [['machine', MACHINE_LINK_ADDRESS]],
       private: PRIVATE_RANGES.map((range) => [range]),
+      machine: machineAddresses.map((address) => [address]),
     },
   };
   return internet;
@@ -85,6 +97,9 @@ function planVirtualNetwork(
   internet.filter?.sets.sources?.push([port, network.publicAddress]);
   router.routes.push({ dst: 'default', type: 'unicast', dev: 'internet', via: TRANSIT_GATEWAY });
   for (const prefix of network.addressPrefixes) router.routes.push({ dst: prefix, type: 'unreachable' });
+  const [first] = network.subnets;
+  // The kernel speaks from the address that it got first.
+  if (first) router.addresses.push({ dev: 'lo', address: routerOf(first.addressPrefix), prefixLength: 32 });
   for (const subnet of network.subnets) {
     router.addresses.push({ dev: 'lo', address: gatewayOf(subnet.addressPrefix), prefixLength: 32 });
   }
@@ -147,13 +162,15 @@ function planDomain(plan: PlanBuilder, model: FabricModel, cluster: FabricModel[
   const gateway = gatewayOf(subnet.addressPrefix);
   domain.addresses.push({ dev: 'lo', address: gateway, prefixLength: 32 });
   domain.routes.push({ dst: 'default', type: 'unicast', dev: 'vnet', via: TRANSIT_GATEWAY });
+  const machines = model.machines.filter((candidate) => candidate.cluster === cluster.name);
   // Blocks that no node holds end here: pod addresses never reach the virtual network.
-  domain.routes.push({ dst: cluster.podCidr, type: 'unreachable' });
+  if (!machines.some((machine) => machine.nodeBlock === cluster.podCidr)) {
+    domain.routes.push({ dst: cluster.podCidr, type: 'unreachable' });
+  }
   domain.filter = { kind: 'domain', sets: { sources: [], pods: [[cluster.podCidr]] } };
-  const pods = network.filter?.sets.pods;
-  if (pods && !pods.some(([range]) => range === cluster.podCidr)) pods.push([cluster.podCidr]);
+  if (network.filter) network.filter.sets.pods = withRange(network.filter.sets.pods ?? [], cluster.podCidr);
 
-  for (const machine of model.machines.filter((candidate) => candidate.cluster === cluster.name)) {
+  for (const machine of machines) {
     const node = plan.namespace(namespaceOf.node(machine.name), 'endpoint');
     const link = linkName(PORT_PREFIX.node, machine.name);
     plan.plug(
@@ -168,6 +185,12 @@ function planDomain(plan: PlanBuilder, model: FabricModel, cluster: FabricModel[
   }
   // The domain is its nodes' gateway: its errors (no such pod, too many hops) may travel on.
   network.filter?.sets.sources?.push([port, gateway]);
+}
+
+/** The elements of a set of ranges with one more. The kernel refuses ranges that overlap: they are merged. */
+function withRange(elements: string[][], range: string): string[][] {
+  const ranges = [...elements.flat(), range].map((text) => parseCidr(text));
+  return summarise(ranges).map((merged) => [formatCidr(merged)]);
 }
 
 function planHost(plan: PlanBuilder, model: FabricModel, host: FabricModel['hosts'][number]): void {

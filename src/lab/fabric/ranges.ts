@@ -32,3 +32,8 @@ export const LAB_RANGES = ['198.18.0.0/15', PUBLIC_RANGE, INTERNET_HOST_RANGE];
 export const TRANSIT_GATEWAY = '169.254.0.1';
 /** MTU of every NIC, Azure's default, in bytes. */
 export const MTU = 1500;
+/**
+ * Bytes of the largest IPv4 packet that a NIC takes unsegmented ("BIG TCP", Linux 6.3): a physical network's
+ * offloads make a hop's price a matter of packets on the wire, here it is one of packets in the kernel.
+ */
+export const GSO_IPV4_MAX_SIZE = 196_608;

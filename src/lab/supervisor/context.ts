@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { type Inventory, readInventory } from '../azure/door/inventory.ts';
 import type { ResourceStore } from '../azure/store.ts';
-import { applyPlan } from '../fabric/apply.ts';
+import { Fabric } from '../fabric/apply.ts';
 import { workingPeerings } from '../fabric/model.ts';
 import { planFabric } from '../fabric/planner.ts';
 import { LAB_RUN, namespacePath } from '../paths.ts';
@@ -25,6 +25,7 @@ export class LabContext {
   readonly log: Logger;
   /** Serialises what is done to one thing: `node/<name>`, `cluster/<name>`. */
   readonly locks: KeyedLock;
+  readonly #fabric = new Fabric({ folder: `${LAB_RUN}/netns`, pathOf: namespacePath });
 
   constructor(parts: { store: ResourceStore; programs: Programs; log: Logger; locks: KeyedLock }) {
     this.store = parts.store;
@@ -42,7 +43,7 @@ export class LabContext {
     const inventory = this.inventory();
     const started = performance.now();
     const plan = planFabric({ ...inventory, peerings: workingPeerings(inventory.peerings.map(asSide)) });
-    applyPlan(plan, { folder: `${LAB_RUN}/netns`, pathOf: namespacePath });
+    this.#fabric.apply(plan);
     this.log.debug({ ms: performance.now() - started, namespaces: plan.namespaces.size }, 'fabric applied');
   }
 }

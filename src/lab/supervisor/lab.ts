@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { ResourceStore } from '../azure/store.ts';
-import { refusedPackets } from '../fabric/filter.ts';
+import { refusedPackets } from '../fabric/filter-sync.ts';
 import { namespaceOf } from '../fabric/names.ts';
 import { ProcessWatch } from '../machine/index.ts';
 import { LAB_STATE, namespacePath } from '../paths.ts';

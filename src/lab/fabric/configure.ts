@@ -1,0 +1,92 @@
+import type { Link, Rtnl } from '../../kernel/netlink/index.ts';
+import type { NamespacePlan, RoutePlan } from './plan.ts';
+
+/** `proto static`: what tells the fabric's routes from those of others, such as the uplink's. */
+const PROTOCOL = 4;
+/** The number of the routing table `main`. */
+const MAIN = 254;
+
+type Links = ReadonlyMap<string, Link>;
+
+/** Brings links, addresses, neighbours and routes of one namespace to its plan; what is right is not touched. */
+export function configure(namespace: NamespacePlan, socket: Rtnl): void {
+  const links: Links = new Map(socket.links().map((link) => [link.name, link]));
+  const own = new Set([...namespace.neighbours, ...namespace.addresses].map((entry) => entry.dev));
+  if (namespace.role !== 'machine') own.add('lo');
+  for (const name of own) if (links.get(name)?.up === false) socket.setLink(name, { up: true });
+  configureAddresses(namespace, socket, links);
+  configureNeighbours(namespace, socket, links);
+  configureRoutes(namespace, socket, links);
+}
+
+function configureAddresses(namespace: NamespacePlan, socket: Rtnl, links: Links): void {
+  const key = (link: number | undefined, address: string): string => `${link} ${address}`;
+  const present = socket.addresses(undefined, { family: 4 });
+  const has = new Set(present.map((entry) => key(entry.linkIndex, entry.address)));
+  const wanted = new Set<string>();
+  for (const { dev, address, prefixLength } of namespace.addresses) {
+    const id = key(links.get(dev)?.index, address);
+    wanted.add(id);
+    if (!has.has(id)) socket.addAddress(dev, { address, prefixLength, noPrefixRoute: true });
+  }
+  if (namespace.role !== 'router') return;
+  const lo = links.get('lo')?.index;
+  for (const { linkIndex, address, prefixLength } of present) {
+    if (linkIndex !== lo || address === '127.0.0.1' || wanted.has(key(linkIndex, address))) continue;
+    socket.deleteAddress('lo', { address, prefixLength });
+  }
+}
+
+/** Entries that are too much are harmless: nothing leads there. They go with their link. */
+function configureNeighbours(namespace: NamespacePlan, socket: Rtnl, links: Links): void {
+  const key = (link: number | undefined, address: string, mac = ''): string => `${link} ${address} ${mac}`;
+  const present = new Set(
+    socket
+      .neighbours({ family: 4 })
+      .filter((entry) => entry.state === 'permanent')
+      .map((entry) => key(entry.linkIndex, entry.address, entry.mac)),
+  );
+  for (const entry of namespace.neighbours) {
+    if (present.has(key(links.get(entry.dev)?.index, entry.address, entry.mac))) continue;
+    socket.setNeighbour({ ...entry, state: 'permanent' });
+  }
+}
+
+/** What a route does, but for where it leads to. A plan has one route for each destination. */
+function manner(route: Pick<RoutePlan, 'type' | 'dev' | 'via'>): string {
+  return route.type === 'unreachable' ? 'unreachable' : `${route.dev} ${route.via ?? ''}`;
+}
+
+function configureRoutes(namespace: NamespacePlan, socket: Rtnl, links: Links): void {
+  const nameOf = new Map([...links.values()].map((link) => [link.index, link.name]));
+  const present = new Map<string, RoutePlan>();
+  for (const { dst, type, linkIndex, via, protocol } of socket.routes({ family: 4, table: MAIN })) {
+    if (protocol !== PROTOCOL) continue;
+    const dev = linkIndex === undefined ? undefined : nameOf.get(linkIndex);
+    present.set(dst, {
+      dst,
+      type: type === 'unreachable' ? type : 'unicast',
+      ...(dev ? { dev } : {}),
+      ...(via ? { via } : {}),
+    });
+  }
+  for (const route of namespace.routes) {
+    const { dst, type, dev, via } = route;
+    const is = present.get(dst);
+    present.delete(dst);
+    if (is && manner(is) === manner(route)) continue;
+    socket.replaceRoute({
+      dst,
+      family: 4,
+      type,
+      protocol: PROTOCOL,
+      ...(dev ? { dev } : {}),
+      ...(via ? { via, onlink: true } : type === 'unicast' ? { scope: 'link' } : {}),
+    });
+  }
+  // A node's and a host's other routes belong to its agent or its user; the machine's to the machine.
+  if (namespace.role !== 'router') return;
+  for (const { dst, type, dev } of present.values()) {
+    socket.deleteRoute({ dst, family: 4, type, ...(dev ? { dev } : {}) }, { ifMissing: 'ignore' });
+  }
+}
