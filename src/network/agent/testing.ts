@@ -210,16 +210,13 @@ export class TestNode {
     return this.cni('ADD', containerId, options);
   }
 
-  /** A page of the health server. */
+  /** A page of the health server; empty when it does not answer. */
   page(path: string): string {
-    const { stdout } = spawnSync(
-      'curl',
-      ['-s', '--unix-socket', this.path('run/metrics.sock'), `http://agent${path}`],
-      {
-        encoding: 'utf8',
-      },
-    );
-    return stdout;
+    const { stdout } = spawnSync('socat', ['-t5', '-', `UNIX-CONNECT:${this.path('run/metrics.sock')}`], {
+      input: `GET ${path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n`,
+      encoding: 'utf8',
+    });
+    return stdout.slice(stdout.indexOf('\r\n\r\n') + 4);
   }
 
   metric(name: string): number {
