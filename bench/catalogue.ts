@@ -1,10 +1,11 @@
+import { churn } from './churn.ts';
 import { cni } from './cni.ts';
 import type { Bench } from './result.ts';
 import { roundtrip } from './roundtrip.ts';
 import { throughput } from './throughput.ts';
 
 /** Every bench, in the order in which they run. */
-export const benches: readonly Bench[] = [cni, throughput, roundtrip];
+export const benches: readonly Bench[] = [cni, throughput, roundtrip, churn];
 
 /** @throws RangeError that lists the names there are */
 export function benchNamed(name: string): Bench {

@@ -6,15 +6,15 @@ import { scratchFolder } from './scratch.ts';
 const running = new Set<ChildProcess>();
 
 /**
- * Runs this program once more with other arguments, as first process of a process namespace and with mounts of its own.
+ * Runs a program, this one when no other is said, as first process of a process namespace and with mounts of its own.
  * However it ends, all processes that it started, and all namespaces that it pinned, end with it: the kernel sees to
  * that. Resolves with the message that it sent.
  *
  * @throws Error when it ends without one
  */
-export async function runContained<T>(argv: readonly string[]): Promise<T> {
+export async function runContained<T>(argv: readonly string[], program = SELF): Promise<T> {
   const unshare = ['--mount', '--propagation', 'slave', '--pid', '--fork', '--kill-child', '--mount-proc'];
-  const self = [process.execPath, ...process.execArgv, SELF, ...argv];
+  const self = [process.execPath, ...process.execArgv, program, ...argv];
   const child = spawn('unshare', [...unshare, ...self], { stdio: ['ignore', 2, 2, 'ipc'] });
   running.add(child);
   try {
