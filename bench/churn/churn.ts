@@ -1,5 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { deleteNamespace } from '../../src/kernel/netns.ts';
 import type { CrashStep } from '../../src/network/agent/crash.ts';
 import { IpamStore } from '../../src/network/agent/ipam/store.ts';
 import { BenchAgent } from '../harness/agent.ts';
@@ -37,7 +39,8 @@ export interface ChurnReport {
   readonly leaks: readonly string[];
 }
 
-const BLOCK = '10.244.0.0/24';
+/** Half a node's usual block: addresses have to be used again soon. */
+const BLOCK = '10.244.0.0/25';
 const COOLDOWN_SECONDS = 1;
 /** How long the kernel may take to free namespaces. */
 const PATIENCE_MS = 10_000;
@@ -54,6 +57,9 @@ export async function churn(options: ChurnOptions): Promise<ChurnReport> {
     cooldownSeconds: COOLDOWN_SECONDS,
   };
   const agent = new BenchAgent(scratch, netns, node, options.program);
+  scratch.onRemove(() => {
+    for (const path of podNamespaces(scratch)) deleteNamespace(path);
+  });
   await agent.start();
   const before = await footprintOf(agent, netns);
   await agent.stop();
@@ -81,7 +87,7 @@ export async function churn(options: ChurnOptions): Promise<ChurnReport> {
     if (leaks.length > 0) await sleep(100);
   } while (leaks.length > 0 && performance.now() < deadline);
   await agent.stop();
-  leaks.push(...(await recordsLeft(agent.stateFolder)), ...podsLeft(scratch));
+  leaks.push(...(await recordsLeft(agent.stateFolder)), ...podNamespaces(scratch));
   const { failedAdds } = runtime;
   const faults = [...ledger.faults, ...runtime.faults];
   return { pods: ledger.given, seconds, kills: keeper.kills, failedAdds, most: ledger.most, faults, leaks };
@@ -95,8 +101,8 @@ async function recordsLeft(folder: string): Promise<string[]> {
     .map(({ containerId, addresses }) => `journal: ${containerId} has ${addresses.join()}`);
 }
 
-/** Namespaces of pods that are still pinned. */
-function podsLeft(scratch: Scratch): string[] {
+/** Where namespaces of pods are still pinned. */
+function podNamespaces(scratch: Scratch): string[] {
   const folder = scratch.path('pods');
-  return existsSync(folder) ? readdirSync(folder).map((name) => `namespace: ${name}`) : [];
+  return existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
 }
