@@ -1,5 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { DEFAULT_CGROUP_PARENT } from '../../../src/lab/machine/spec.ts';
+import { LAB_RUN, LAB_STATE } from '../../../src/lab/paths.ts';
+
+const DIST = join(import.meta.dirname, '../../../dist');
 
 function say(...argv: [string, ...string[]]): string {
   return spawnSync(argv[0], argv.slice(1), { encoding: 'utf8' }).stdout;
@@ -22,23 +27,37 @@ function labCgroups(folder: string, depth = 2): string[] {
   });
 }
 
-/** Processes that a lab could have left: by program and arguments, without those that come and go by themselves. */
+/** What only the lab's own programs have among their arguments. */
+const LAB_ARGUMENTS = [
+  LAB_RUN,
+  LAB_STATE,
+  ...['supervisor', 'agent', 'outside'].map((name) => join(DIST, `${name}.js`)),
+];
+
+/** Processes of a lab, by their cgroup or their arguments: the machine's other processes come and go. */
 function processes(): string[] {
-  const known = /flyover|containerd|runc|catatonit|pasta|agent\.js|supervisor\.js|socat|tcpdump/;
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((pid) => {
       try {
         const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-        const program = readlinkSync(`/proc/${pid}/exe`);
-        return known.test(argv) && !/fly-test|fly-bench|vitest|flyover test|scripts\/test/.test(argv)
-          ? [`${program} ${argv}`]
+        const inLab = readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`/${DEFAULT_CGROUP_PARENT}/`);
+        return inLab || LAB_ARGUMENTS.some((known) => argv.includes(known))
+          ? [`${readlinkSync(`/proc/${pid}/exe`)} ${argv}`]
           : [];
       } catch {
         return [];
       }
     })
     .sort();
+}
+
+/** Entries of a folder that a lab, or a container runtime that it has started, would make. */
+function traces(folder: string): string {
+  return readdirSync(folder)
+    .filter((name) => /flyover|containerd|runc|cni|netns/.test(name))
+    .sort()
+    .join('\n');
 }
 
 /** What a lab could change on the machine that it runs on, as text that compares. */
@@ -60,7 +79,7 @@ export function machineState(): Record<string, string> {
     forwarding: readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8'),
     cgroups: labCgroups('/sys/fs/cgroup').join('\n'),
     processes: processes().join('\n'),
-    run: readdirSync('/run').sort().join('\n'),
-    state: readdirSync('/var/lib').sort().join('\n'),
+    run: traces('/run'),
+    state: traces('/var/lib'),
   };
 }
