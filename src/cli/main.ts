@@ -65,8 +65,15 @@ function fail(error: unknown): number {
   return EXIT.failed;
 }
 
+/** `help node exec` is `node exec --help`: the library's own help goes one level deep only. */
+function argumentsOf(argv: readonly string[]): string[] {
+  const [first, ...rest] = argv;
+  const known = program.commands.some((command) => command.name() === rest[0]);
+  return first === 'help' && known ? [...rest, '--help'] : [...argv];
+}
+
 try {
-  await program.parseAsync();
+  await program.parseAsync(argumentsOf(process.argv.slice(2)), { from: 'user' });
 } catch (error) {
   process.exitCode = fail(error);
 }

@@ -71,6 +71,7 @@ beforeAll(() => {
   put('a checkout/dist/flyover.js', '');
   put('a checkout/dist/cni/flyover', '', 0o755);
   put('a checkout/dist/.built', '');
+  mkdirSync(join(folder, 'closed'), { mode: 0o700 });
   put('bin/apt-get', APT_GET, 0o755);
   put('bin/apt-cache', '#!/bin/sh\necho "  Candidate: 1.0"\n', 0o755);
 });
@@ -79,7 +80,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function launch(argv: string[], options: { fails?: boolean; user?: number } = {}): Outcome {
   const log = join(folder, 'apt.log');
   rmSync(log, { force: true });
-  const script = `${HIDE}; cd /; exec setpriv --reuid=${options.user ?? 0} "$@"`;
+  const script = `${HIDE}; cd ${options.user ? join(folder, 'closed') : '/'}; exec setpriv --reuid=${options.user ?? 0} "$@"`;
   const command = [join(folder, 'a checkout/flyover'), ...argv];
   const { status, stdout, stderr } = spawnSync(
     'unshare',
@@ -145,7 +146,14 @@ describe('on a machine that lacks packages, the launcher', () => {
     );
   });
 
-  test.each([[['help']], [['doctor']], [['test', 'unit']]])('lets everybody run %j', (argv) => {
-    expect(launch(argv, { user: 65534 })).toMatchObject({ status: 0, apt: [] });
+  test('shows the help of its own command', () => {
+    expect(launch(['help', 'test']).stdout).toBe('node: test.ts help \n');
   });
+
+  test.each([[['help']], [['doctor']], [['test', 'unit']]])(
+    'lets everybody run %j, from any folder',
+    (argv) => {
+      expect(launch(argv, { user: 65534 })).toMatchObject({ status: 0, stderr: '', apt: [] });
+    },
+  );
 });

@@ -6,10 +6,9 @@ import { Runtimes } from '../../../src/cli/demo/pod.ts';
 import { namespaceOf } from '../../../src/lab/fabric/names.ts';
 import { execInMachine, findMachine, findService, isAlive } from '../../../src/lab/machine/index.ts';
 import { namespacePath } from '../../../src/lab/paths.ts';
-import type { ClusterView, NodeView } from '../../../src/lab/supervisor/clusters.ts';
-import type { LabStatus } from '../../../src/lab/supervisor/lab.ts';
 import { machineRefOf } from '../../../src/lab/supervisor/node-start.ts';
 import { runningSupervisor } from '../../../src/lab/supervisor/run-folder.ts';
+import type { ClusterView, LabStatus, NodeView } from '../../../src/lab/supervisor/views.ts';
 import { putLabAside } from './aside.ts';
 import { flyover, flyoverJson } from './cli.ts';
 import { machineState } from './machine-state.ts';
@@ -66,6 +65,12 @@ describe('the lab, as its user meets it', () => {
     const { code, stderr } = await flyover('cluster', 'list');
     expect(code).toBe(3);
     expect(stderr).toContain('flyover up');
+  });
+
+  test('help goes as deep as the commands', async () => {
+    const { code, stdout } = await flyover('help', 'cluster', 'create');
+    expect([code, stdout]).toEqual([0, expect.stringContaining('--pod-cidr')]);
+    expect((await flyover('help', 'nothing')).code).toBe(2);
   });
 
   test('the demo proves every line, and prints nothing but its report', { timeout: 240_000 }, async () => {
