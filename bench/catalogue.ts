@@ -1,11 +1,12 @@
 import { churn } from './churn.ts';
 import { cni } from './cni.ts';
+import { clusterReady, nodeMemory } from './lab.ts';
 import type { Bench } from './result.ts';
 import { roundtrip } from './roundtrip.ts';
 import { throughput } from './throughput.ts';
 
 /** Every bench, in the order in which they run. */
-export const benches: readonly Bench[] = [cni, throughput, roundtrip, churn];
+export const benches: readonly Bench[] = [cni, throughput, roundtrip, nodeMemory, clusterReady, churn];
 
 /** @throws RangeError that lists the names there are */
 export function benchNamed(name: string): Bench {

@@ -69,6 +69,22 @@ function chosen(names: readonly string[]): Bench[] {
   }
 }
 
+const lastActions = new Set<() => Promise<void>>();
+
+function beforeEnd(action: () => Promise<void>): () => void {
+  lastActions.add(action);
+  return () => lastActions.delete(action);
+}
+
+/** Ends this process once what has to be done before that is done; a second signal does not wait for it. */
+async function end(code: number): Promise<never> {
+  const actions = [...lastActions];
+  lastActions.clear();
+  if (actions.length > 0) process.stderr.write('flyover bench: leaving the lab as it was\n');
+  await Promise.all(actions.map((action) => action().catch(() => undefined)));
+  process.exit(code);
+}
+
 /** Runs one bench here and now. */
 async function runHere(bench: Bench, folder: string, rounds: number | undefined): Promise<Result[]> {
   const scratch = new Scratch(folder);
@@ -79,7 +95,7 @@ async function runHere(bench: Bench, folder: string, rounds: number | undefined)
     return setImmediate();
   };
   try {
-    return await bench.run({ scratch, rounds: rounds ?? bench.rounds, progress });
+    return await bench.run({ scratch, rounds: rounds ?? bench.rounds, progress, beforeEnd });
   } finally {
     scratch.remove();
   }
@@ -104,10 +120,10 @@ async function outside(options: Options): Promise<void> {
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ] as const) {
-    process.on(signal, () => process.exit(code));
+    process.on(signal, () => void end(code));
   }
   // Started by the flyover command: ends with it.
-  process.on('disconnect', () => process.exit(1));
+  process.on('disconnect', () => void end(1));
   const results: Result[] = [];
   for (const bench of wanted) {
     const folder = scratchFolder(process.pid);

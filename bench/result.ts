@@ -19,6 +19,8 @@ export interface BenchContext {
   readonly rounds: number;
   /** Says on stderr how far it is, and lets this process hear of its end: to be awaited between rounds. */
   readonly progress: (text: string) => Promise<void>;
+  /** Has something done before a signal ends this process; returns how to take that back. For the `machine` place. */
+  readonly beforeEnd: (action: () => Promise<void>) => () => void;
 }
 
 export interface Bench {

@@ -1,0 +1,144 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ensureUp } from '../src/cli/commands/up.ts';
+import { LAB_STATE } from '../src/lab/paths.ts';
+import { call } from '../src/lab/supervisor/client.ts';
+import { takeDown } from '../src/lab/supervisor/teardown.ts';
+import type { ClusterView } from '../src/lab/supervisor/views.ts';
+import { median } from './harness/statistics.ts';
+import type { Bench, BenchContext } from './result.ts';
+
+/** The cluster and the virtual network that these benches make in the lab, and take away again. */
+const NAME = 'fly-bench';
+const NODES = 3;
+const READY_BUDGET_S = 8;
+const MEMORY_BUDGET_MB = 150;
+/** How long a node may rest before it is weighed: what only its start needed is given back by then. */
+const REST_MS = 5000;
+
+/** From the request until all nodes serve pods. */
+export const clusterReady: Bench = {
+  name: 'cluster-ready',
+  title: `a cluster of ${NODES} nodes in the lab, from the request until it is ready, against its budget`,
+  rounds: 3,
+  place: 'machine',
+  run: (context) =>
+    inLab(context, async () => {
+      const seconds: number[] = [];
+      for (let round = 0; round < context.rounds; round++) {
+        const started = performance.now();
+        await createCluster();
+        seconds.push((performance.now() - started) / 1000);
+        await context.progress(
+          `round ${round + 1} of ${context.rounds}: ready after ${seconds.at(-1)!.toFixed(1)} s`,
+        );
+        await removeCluster();
+      }
+      const value = median(seconds);
+      return [
+        {
+          name: 'cluster-ready/3-nodes',
+          value,
+          unit: 's',
+          reference: READY_BUDGET_S,
+          against: 'budget',
+          target: '<= 1',
+        },
+      ];
+    }),
+};
+
+/** Every process of a node that has no pods. */
+export const nodeMemory: Bench = {
+  name: 'node-memory',
+  title: "the memory of a node's own processes (PSS) in the lab, without pods, against its budget",
+  rounds: 3,
+  place: 'machine',
+  run: (context) =>
+    inLab(context, async () => {
+      const { nodes } = await createCluster();
+      const inits = nodes.map(({ init }) => init!);
+      const samples: number[] = [];
+      for (let round = 0; round < context.rounds; round++) {
+        await sleep(REST_MS);
+        samples.push(...inits.map((init) => sum(processesOf(init).map(({ pss }) => pss))));
+        await context.progress(`round ${round + 1} of ${context.rounds}: ${samples.at(-1)!.toFixed(1)} MB`);
+      }
+      const parts = processesOf(inits[0]!).map(({ name, pss }) => `${name} ${pss.toFixed(1)}`);
+      await context.progress(`one node in MB: ${parts.join(', ')}`);
+      const value = median(samples);
+      return [
+        {
+          name: 'node-memory/pss',
+          value,
+          unit: 'MB',
+          reference: MEMORY_BUDGET_MB,
+          against: 'budget',
+          target: '<= 1',
+        },
+      ];
+    }),
+};
+
+/** Runs something in the lab that is up, or in one of its own, and leaves the machine as it was, also on a signal. */
+async function inLab<T>(context: BenchContext, body: () => Promise<T>): Promise<T> {
+  const keepState = existsSync(LAB_STATE);
+  const { already } = await ensureUp((text) => void context.progress(text));
+  const leave = async (): Promise<void> => {
+    if (already) await removeCluster();
+    else await takeDown({ keepState, report: () => undefined });
+  };
+  const forget = context.beforeEnd(leave);
+  try {
+    await removeCluster(); // one that a killed bench left
+    return await body();
+  } finally {
+    forget();
+    await leave();
+  }
+}
+
+async function createCluster(): Promise<ClusterView> {
+  const cluster = await call<ClusterView>('POST', '/v1/clusters', { name: NAME, nodes: NODES, vnet: NAME });
+  const broken = cluster.nodes.find(
+    ({ agent, containerd, init }) => agent !== 'running' || containerd !== 'running' || !init,
+  );
+  if (broken) throw new Error(`node ${broken.name} does not run: ${JSON.stringify(broken)}`);
+  return cluster;
+}
+
+async function removeCluster(): Promise<void> {
+  for (const what of ['clusters', 'networks']) {
+    const all = await call<{ name: string }[]>('GET', `/v1/${what}`);
+    if (all.some(({ name }) => name === NAME)) await call('DELETE', `/v1/${what}/${NAME}`);
+  }
+}
+
+/** The processes of a node, which has a process namespace of its own, with their PSS in MB. */
+function processesOf(init: number): { name: string; pss: number }[] {
+  const namespaceOf = (pid: number | string): number | undefined => {
+    try {
+      return statSync(`/proc/${pid}/ns/pid`).ino;
+    } catch {
+      return undefined; // it is gone, or nobody's to look at
+    }
+  };
+  const own = namespaceOf(init);
+  if (own === undefined) throw new Error(`process ${init}, the init of a node, is gone`);
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && namespaceOf(name) === own)
+    .flatMap((pid) => {
+      try {
+        const pss = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1];
+        return [
+          { name: readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), pss: (Number(pss ?? 0) * 1024) / 1e6 },
+        ];
+      } catch {
+        return []; // it ended meanwhile
+      }
+    });
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
