@@ -78,14 +78,15 @@ export class TestNetwork {
     }
   }
 
-  /** Starts a command in a namespace. */
+  /** Starts a command in a namespace. It ends with this process, also when that is killed. */
   spawn(
     ns: string | undefined,
     command: readonly string[],
     env: NodeJS.ProcessEnv = process.env,
   ): ChildProcess {
-    const argv = ns === undefined ? command : ['nsenter', `--net=${this.namespace(ns)}`, ...command];
-    const child = spawn(argv[0] ?? '', argv.slice(1), { stdio: 'pipe', env });
+    const enter = ns === undefined ? [] : ['nsenter', `--net=${this.namespace(ns)}`];
+    const argv = ['--pdeathsig', 'KILL', ...enter, ...command];
+    const child = spawn('setpriv', argv, { stdio: 'pipe', env });
     this.#processes.add(child);
     child.on('exit', () => this.#processes.delete(child));
     return child;
