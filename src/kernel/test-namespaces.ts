@@ -5,13 +5,17 @@ import { join } from 'node:path';
 import { createNamespace, deleteNamespace } from './netns.ts';
 
 const PREFIX = 'fly-test-';
+let made = 0;
 
 /**
  * Namespaces for one test file, pinned below the system's folder for temporary files. What a killed run of any
  * test left behind is removed when the next one begins.
  */
 export class TestNamespaces {
-  readonly folder = join(tmpdir(), `${PREFIX}${process.pid}-${Date.now().toString(36)}`);
+  readonly folder = join(
+    tmpdir(),
+    `${PREFIX}${process.pid}-${Date.now().toString(36)}${(made++).toString(36)}`,
+  );
 
   constructor() {
     sweep();

@@ -1,21 +1,19 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { createNamespace, deleteNamespace, inNamespace } from '../../kernel/netns.ts';
+import { TestNamespaces } from '../../kernel/test-namespaces.ts';
 
 /** Network namespaces and processes of one root test; everything goes with {@link close}. */
 export class TestNetwork {
   /** Files of the test: `/tmp/fly-test-…`. */
   readonly folder = mkdtempSync(join(tmpdir(), 'fly-test-'));
-  readonly #home = join('/run', this.folder.split('/').at(-1) ?? '');
+  readonly #spaces = new TestNamespaces();
+  readonly #home = this.#spaces.folder;
   readonly #namespaces = new Set<string>();
   readonly #processes = new Set<ChildProcess>();
-
-  constructor() {
-    mkdirSync(this.#home);
-  }
 
   /** The path of a namespace, which is made when it is not there yet. Its `lo` is up. */
   namespace(name: string): string {
@@ -134,8 +132,7 @@ export class TestNetwork {
         return gone;
       }),
     );
-    for (const path of this.#namespaces) deleteNamespace(path);
-    rmSync(this.#home, { recursive: true });
+    this.#spaces.cleanup();
     rmSync(this.folder, { recursive: true });
   }
 }
