@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { MAX_PODS } from '../../lab/azure/door/cluster.ts';
 import { call } from '../../lab/supervisor/client.ts';
-import type { ClusterView } from '../../lab/supervisor/clusters.ts';
+import type { ClusterView } from '../../lab/supervisor/views.ts';
 import { apiPath, callWithProgress, nameAndRange, wholeNumber } from '../lab-call.ts';
 import { type Column, type Format, outputOption, render } from '../output.ts';
 import { nodeColumns } from './node.ts';

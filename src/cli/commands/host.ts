@@ -3,7 +3,7 @@ import type { Resource } from '../../lab/azure/store.ts';
 import type { Site } from '../../lab/azure/types.ts';
 import { notFound } from '../../lab/errors.ts';
 import { call } from '../../lab/supervisor/client.ts';
-import type { HostView } from '../../lab/supervisor/hosts.ts';
+import type { HostView } from '../../lab/supervisor/views.ts';
 import { apiPath } from '../lab-call.ts';
 import { type Column, type Format, outputOption, render } from '../output.ts';
 import { execInNamespace, exitLike, withoutDashes } from './exec.ts';

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { call } from '../../lab/supervisor/client.ts';
-import type { LabStatus } from '../../lab/supervisor/lab.ts';
+import type { LabStatus } from '../../lab/supervisor/views.ts';
 import { type Column, type Format, outputOption, render } from '../output.ts';
 
 const columns: Column<LabStatus>[] = [

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { LAB_STATE } from '../../lab/paths.ts';
 import { call, NotRunningError } from '../../lab/supervisor/client.ts';
-import type { LabStatus } from '../../lab/supervisor/lab.ts';
+import type { LabStatus } from '../../lab/supervisor/views.ts';
 import { failedLabChecks } from '../doctor/index.ts';
 import { startProgress } from '../progress.ts';
 

@@ -1,7 +1,7 @@
 import { CriClient } from '../../lab/kubelet/cri.ts';
 import { criSocket, findMachine } from '../../lab/machine/index.ts';
-import type { NodeView } from '../../lab/supervisor/clusters.ts';
 import { machineRefOf } from '../../lab/supervisor/node-start.ts';
+import type { NodeView } from '../../lab/supervisor/views.ts';
 
 /** TCP port on which every pod of the demo answers with its own name and the address that it sees the caller at. */
 export const ECHO_PORT = 8080;

@@ -3,8 +3,7 @@ import { ensureImage, importImage, TOOLBOX } from '../../lab/images/index.ts';
 import { contentStore, criSocket } from '../../lab/machine/index.ts';
 import { LAB_CACHE } from '../../lab/paths.ts';
 import { call } from '../../lab/supervisor/client.ts';
-import type { ClusterView, NodeView } from '../../lab/supervisor/clusters.ts';
-import type { HostView } from '../../lab/supervisor/hosts.ts';
+import type { ClusterView, HostView, NodeView } from '../../lab/supervisor/views.ts';
 import { apiPath } from '../lab-call.ts';
 import { machineOf, type Pod, Runtimes, startPod } from './pod.ts';
 

@@ -49,10 +49,15 @@ export class Fabric {
     try {
       this.#apply(plan);
     } catch (error) {
-      this.#applied.clear();
-      this.#cables.clear();
+      this.forget();
       throw error;
     }
+  }
+
+  /** Makes the next `apply` look at everything again. */
+  forget(): void {
+    this.#applied.clear();
+    this.#cables.clear();
   }
 
   #apply(plan: FabricPlan): void {

@@ -79,7 +79,7 @@ export class TestFabric {
     pathOf: (name) => join(this.#folder, 'netns', name === '' ? MACHINE_STAND_IN : name),
   };
 
-  #fabric = new Fabric(this.at);
+  readonly #fabric = new Fabric(this.at);
 
   constructor() {
     createNamespace(this.at.pathOf(''));
@@ -91,7 +91,7 @@ export class TestFabric {
 
   /** Makes the next `apply` one of a new process, which knows nothing. */
   forget(): void {
-    this.#fabric = new Fabric(this.at);
+    this.#fabric.forget();
   }
 
   /** A process that keeps a namespace alive. */

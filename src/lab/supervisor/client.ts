@@ -2,7 +2,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { LabError } from '../errors.ts';
 import { SUPERVISOR_SOCKET } from '../paths.ts';
-import type { ErrorBody, StreamLine } from './api.ts';
+import { type ErrorBody, INTERNAL_ERROR, type StreamLine } from './answer.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -23,17 +23,30 @@ export async function call<T>(
   method: Method,
   path: string,
   body?: unknown,
+  onProgress?: (text: string) => void,
+): Promise<T> {
+  return await callAt<T>(SUPERVISOR_SOCKET, method, path, body, onProgress);
+}
+
+/** {@link call} for a supervisor that listens elsewhere, as in tests. */
+export async function callAt<T>(
+  socketPath: string,
+  method: Method,
+  path: string,
+  body?: unknown,
   onProgress: (text: string) => void = () => undefined,
 ): Promise<T> {
   const payload = body === undefined ? undefined : JSON.stringify(body);
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const headers = payload === undefined ? {} : { 'content-type': 'application/json' };
-    const outgoing = request({ socketPath: SUPERVISOR_SOCKET, method, path, headers }, resolve);
+    // No connection is kept for the next call: by then another supervisor may listen there.
+    const outgoing = request({ socketPath, method, path, headers, agent: false }, resolve);
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       const gone = error.code === 'ENOENT' || error.code === 'ECONNREFUSED';
       const denied = error.code === 'EACCES';
       if (gone) reject(new NotRunningError(error.code!));
       else if (denied) reject(new Error('only root may speak to the lab; use sudo'));
+      else if (error.code === 'ECONNRESET') reject(new NotRunningError('it went away before it answered'));
       else reject(error);
     });
     outgoing.end(payload);
@@ -44,7 +57,7 @@ export async function call<T>(
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);
   const parsed = JSON.parse(Buffer.concat(chunks).toString()) as T | ErrorBody;
-  if ((response.statusCode ?? 500) >= 400) throw refusalOf(parsed as ErrorBody);
+  if ((response.statusCode ?? 500) >= 400) throw errorOf(parsed as ErrorBody);
   return parsed as T;
 }
 
@@ -54,7 +67,7 @@ async function lastLine<T>(response: IncomingMessage, onProgress: (text: string)
     for await (const line of createInterface({ input: response })) {
       const parsed = JSON.parse(line) as StreamLine;
       if ('progress' in parsed) onProgress(parsed.progress);
-      else if ('error' in parsed) throw refusalOf(parsed);
+      else if ('error' in parsed) throw errorOf(parsed);
       else return parsed.result as T;
     }
   } catch (error) {
@@ -66,7 +79,8 @@ async function lastLine<T>(response: IncomingMessage, onProgress: (text: string)
   );
 }
 
-function refusalOf({ error }: ErrorBody): Error {
+function errorOf({ error }: ErrorBody): Error {
+  if (error.code === INTERNAL_ERROR) return new Error(error.message);
   const refusal = new LabError(error);
   // The server's wording stands: other rooms than the lab's word their own refusals.
   refusal.message = error.message;

@@ -1,39 +1,18 @@
 import { type ClusterRequest, findCluster, newCluster } from '../azure/door/cluster.ts';
-import { readInventory } from '../azure/door/inventory.ts';
 import { newMachines, pickNode } from '../azure/door/machine.ts';
 import { resourceId, TYPES } from '../azure/ids.ts';
-import type { ProvisioningState, Resource } from '../azure/store.ts';
+import type { Resource } from '../azure/store.ts';
 import type { Cluster, Machine, VirtualNetwork } from '../azure/types.ts';
 import { LabError } from '../errors.ts';
 import type { LabContext, Report } from './context.ts';
-import { forEachAtMost } from './lock.ts';
+import { forEach } from './lock.ts';
 import type { Nodes } from './nodes.ts';
+import type { ClusterView, NodeView } from './views.ts';
 
-/** Nodes that start at one time: each spends its start in containerd and Node, which two cores share. */
-const PARALLEL_STARTS = 4;
-
-export interface NodeView {
-  name: string;
-  cluster: string;
-  index: number;
-  address: string;
-  nodeBlock: string;
-  state: ProvisioningState;
-  error?: string;
-  /** Pid of the node's init on this machine; absent while it does not run. */
-  init?: number;
-  containerd: 'running' | 'down';
-  agent: 'running' | 'down';
-}
-
-export interface ClusterView extends Cluster {
-  name: string;
-  state: ProvisioningState;
-  error?: string;
-  nodes: NodeView[];
-}
-
-/** Clusters and their nodes. What was asked for is in the store before any of it is built, so it can be resumed. */
+/**
+ * Clusters and their nodes. What was asked for is in the store before any of it is built, so it can be resumed. A
+ * deletion outruns everything: what is marked as Deleting gets no other state any more.
+ */
 export class Clusters {
   readonly #lab: LabContext;
   readonly #nodes: Nodes;
@@ -44,19 +23,27 @@ export class Clusters {
   }
 
   list(): ClusterView[] {
-    return this.#lab.store.list<Cluster>(TYPES.cluster).map((cluster) => this.#view(cluster));
+    const machines = Map.groupBy(
+      this.#lab.store.list<Machine>(TYPES.machine),
+      (machine) => machine.properties.cluster,
+    );
+    const clusters = this.#lab.store.list<Cluster>(TYPES.cluster);
+    return clusters.map((cluster) => this.#view(cluster, machines.get(cluster.name) ?? []));
   }
 
+  /** @throws LabError NotFound */
   show(name: string): ClusterView {
     findCluster(this.#lab.inventory(), name);
-    return this.#view(this.#lab.store.get<Cluster>(resourceId(TYPES.cluster, [name]))!);
+    const cluster = this.#lab.store.get<Cluster>(resourceId(TYPES.cluster, [name]))!;
+    return this.#view(cluster, this.#machines(name));
   }
 
-  /** Checks and records; nothing is built yet. @throws LabError, AddressError */
+  /** Checks, records, and makes the cluster's place in the fabric. @throws LabError, AddressError */
   accept(request: ClusterRequest): { warnings: string[] } {
     const { store } = this.#lab;
+    this.#refuseWhileDeleting('NAME', request.name);
     const { cluster, network, warnings } = newCluster(this.#lab.inventory(), request);
-    store.transaction(() => {
+    this.#lab.change(() => {
       store.put<VirtualNetwork>({
         id: resourceId(TYPES.virtualNetwork, [network.name]),
         type: TYPES.virtualNetwork,
@@ -74,20 +61,23 @@ export class Clusters {
     return { warnings };
   }
 
-  /** Builds an accepted cluster, or goes on where a former supervisor was stopped. */
+  /**
+   * Builds an accepted cluster, or goes on where a former supervisor was stopped.
+   * @throws Error of the first node that does not start; LabError `OperationPreempted`
+   */
   async build(name: string, report: Report): Promise<ClusterView> {
+    const id = resourceId(TYPES.cluster, [name]);
     return await this.#lab.locks.run(`cluster/${name}`, async () => {
-      const id = resourceId(TYPES.cluster, [name]);
-      this.#lab.applyFabric();
+      this.#refusePreempted(id, 'cluster', name);
       report(`routing domain of ${name} is up`);
-      const machines = this.#machines(name);
       try {
-        await forEachAtMost(machines, PARALLEL_STARTS, (machine) => this.#nodes.ensure(machine, report));
-        this.#lab.store.setState(id, 'Succeeded');
+        await forEach(this.#machines(name), (machine) => this.#nodes.ensure(machine, report));
       } catch (error) {
-        this.#lab.store.setState(id, 'Failed', (error as Error).message);
+        this.#settle(id, 'Failed', (error as Error).message);
         throw error;
       }
+      this.#settle(id, 'Succeeded');
+      this.#refusePreempted(id, 'cluster', name);
       return this.show(name);
     });
   }
@@ -101,33 +91,36 @@ export class Clusters {
     });
   }
 
+  /** @throws Error when something of a node does not go; then the rest of the cluster is gone, and it can be repeated */
   async remove(name: string, report: Report): Promise<void> {
+    const id = resourceId(TYPES.cluster, [name]);
     await this.#lab.locks.run(`cluster/${name}`, async () => {
-      await forEachAtMost(this.#machines(name), PARALLEL_STARTS, (machine) =>
-        this.#nodes.remove(machine, report),
-      );
-      this.#lab.store.delete(resourceId(TYPES.cluster, [name]));
-      this.#lab.applyFabric();
+      // Asked for twice, and by now there may even be a new cluster of this name.
+      if (!this.#isDeleting(id)) return;
+      await forEach(this.#machines(name), (machine) => this.#nodes.remove(machine, report));
+      this.#lab.change(() => this.#lab.store.delete(id));
       report(`routing domain of ${name} is gone`);
     });
   }
 
-  /** Records a new node: its address and block are its own from here on. @throws LabError, AddressError */
+  /** Records a new node and makes its port: its address and block are its own from here on. @throws LabError, AddressError */
   acceptNode(cluster: string): Resource<Machine> {
-    const found = findCluster(this.#lab.inventory(), cluster);
-    this.#refuseWhileDeleting(found.id, cluster);
-    return this.#lab.store.transaction(() => this.#putMachines(cluster, 1)[0]!);
+    findCluster(this.#lab.inventory(), cluster);
+    this.#refuseWhileDeleting('CLUSTER', cluster);
+    return this.#lab.change(() => this.#putMachines(cluster, 1)[0]!);
   }
 
+  /** @throws Error when it does not start; LabError `OperationPreempted` */
   async buildNode(machine: Resource<Machine>, report: Report): Promise<NodeView> {
-    this.#lab.applyFabric();
     await this.#nodes.ensure(machine, report);
-    return this.node(machine.properties.cluster, machine.name);
+    this.#refusePreempted(machine.id, 'node', machine.name);
+    return this.#nodes.view(this.#lab.store.get<Machine>(machine.id)!);
   }
 
+  /** @param node - its name or its number in the cluster. @throws LabError NotFound */
   acceptNodeDeletion(cluster: string, node: string): Resource<Machine> {
     findCluster(this.#lab.inventory(), cluster);
-    const siblings = this.#machines(cluster).map((m) => ({ ...m, index: m.properties.index }));
+    const siblings = this.#machines(cluster).map((each) => ({ ...each, index: each.properties.index }));
     const { id } = pickNode(cluster, siblings, node);
     this.#lab.store.setState(id, 'Deleting');
     return this.#lab.store.get<Machine>(id)!;
@@ -137,26 +130,24 @@ export class Clusters {
     await this.#nodes.remove(machine, report);
   }
 
-  node(cluster: string, node: string): NodeView {
-    return pickNode(cluster, this.show(cluster).nodes, node);
-  }
-
   /** Goes on with everything that was accepted and not finished. Failures are kept with the resource and logged. */
   async resume(report: Report): Promise<void> {
-    const pending = this.#lab.store.list<Cluster>(TYPES.cluster);
-    await Promise.all(
-      pending.map(async (cluster) => {
-        try {
-          if (cluster.provisioningState === 'Deleting') return await this.remove(cluster.name, report);
-          for (const machine of this.#machines(cluster.name)) {
-            if (machine.provisioningState === 'Deleting') await this.#nodes.remove(machine, report);
-          }
-          await this.build(cluster.name, report);
-        } catch (error) {
-          this.#lab.log.error({ cluster: cluster.name, err: error }, 'resuming failed');
-        }
-      }),
-    );
+    const clusters = this.#lab.store.list<Cluster>(TYPES.cluster);
+    await Promise.all(clusters.map((cluster) => this.#resume(cluster, report)));
+  }
+
+  async #resume({ name, provisioningState }: Resource<Cluster>, report: Report): Promise<void> {
+    const attempt = async (work: () => Promise<unknown>): Promise<void> => {
+      await work().catch((error: unknown) =>
+        this.#lab.log.error({ cluster: name, err: error }, 'resuming failed'),
+      );
+    };
+    if (provisioningState === 'Deleting') return await attempt(() => this.remove(name, report));
+    const leaving = this.#machines(name).filter((machine) => machine.provisioningState === 'Deleting');
+    await Promise.all([
+      attempt(() => this.build(name, report)),
+      ...leaving.map((machine) => attempt(() => this.#nodes.remove(machine, report))),
+    ]);
   }
 
   #machines(cluster: string): Resource<Machine>[] {
@@ -164,7 +155,7 @@ export class Clusters {
   }
 
   #putMachines(cluster: string, count: number): Resource<Machine>[] {
-    const inventory = readInventory(this.#lab.store);
+    const inventory = this.#lab.inventory();
     return newMachines(inventory, findCluster(inventory, cluster), count).map(({ name, properties }) =>
       this.#lab.store.put<Machine>({
         id: resourceId(TYPES.machine, [cluster, name]),
@@ -175,35 +166,49 @@ export class Clusters {
     );
   }
 
-  #refuseWhileDeleting(id: string, cluster: string): void {
-    if (this.#lab.store.get(id)?.provisioningState !== 'Deleting') return;
+  #isDeleting(id: string): boolean {
+    return this.#lab.store.get(id)?.provisioningState === 'Deleting';
+  }
+
+  #settle(id: string, state: 'Succeeded' | 'Failed', error?: string): void {
+    if (!this.#isDeleting(id)) this.#lab.store.setState(id, state, error);
+  }
+
+  #refuseWhileDeleting(field: string, cluster: string): void {
+    if (!this.#isDeleting(resourceId(TYPES.cluster, [cluster]))) return;
     throw new LabError({
       code: 'OperationNotAllowed',
-      field: 'CLUSTER',
+      field,
       value: cluster,
-      rule: 'is being deleted',
-      fix: 'wait for it, then create a new one',
+      rule: 'is the name of a cluster that is being deleted',
+      fix: 'wait until flyover cluster list does not show it any more',
       status: 409,
     });
   }
 
-  /** A cluster whose failed nodes came up later has not failed. */
-  #recovered(cluster: Resource<Cluster>): Resource<Cluster> {
-    if (cluster.provisioningState !== 'Failed') return cluster;
-    if (this.#machines(cluster.name).some((machine) => machine.provisioningState !== 'Succeeded'))
-      return cluster;
-    this.#lab.store.setState(cluster.id, 'Succeeded');
-    return this.#lab.store.get<Cluster>(cluster.id)!;
+  #refusePreempted(id: string, kind: string, name: string): void {
+    if (this.#lab.store.get(id) && !this.#isDeleting(id)) return;
+    throw new LabError({
+      code: 'OperationPreempted',
+      field: kind,
+      value: name,
+      rule: 'was deleted while it was made',
+      fix: 'make it again',
+      status: 409,
+    });
   }
 
-  #view(found: Resource<Cluster>): ClusterView {
-    const cluster = this.#recovered(found);
+  #view(cluster: Resource<Cluster>, machines: Resource<Machine>[]): ClusterView {
+    const { name, provisioningState, error, properties } = cluster;
+    // Its nodes are tried again: one that has come up since then has not failed.
+    const recovered =
+      provisioningState === 'Failed' && machines.every((m) => m.provisioningState === 'Succeeded');
     return {
-      name: cluster.name,
-      state: cluster.provisioningState,
-      ...(cluster.error === undefined ? {} : { error: cluster.error }),
-      ...cluster.properties,
-      nodes: this.#machines(cluster.name).map((machine) => this.#nodes.view(machine)),
+      name,
+      state: recovered ? 'Succeeded' : provisioningState,
+      ...(error === undefined || recovered ? {} : { error }),
+      ...properties,
+      nodes: machines.map((machine) => this.#nodes.view(machine)),
     };
   }
 }

@@ -1,56 +1,120 @@
 import type { Logger } from 'pino';
 import { type Inventory, readInventory } from '../azure/door/inventory.ts';
 import type { ResourceStore } from '../azure/store.ts';
-import { Fabric } from '../fabric/apply.ts';
+import type { Cluster, Machine } from '../azure/types.ts';
 import { workingPeerings } from '../fabric/model.ts';
+import type { FabricPlan } from '../fabric/plan.ts';
 import { planFabric } from '../fabric/planner.ts';
-import { LAB_RUN, namespacePath } from '../paths.ts';
-import type { KeyedLock } from './lock.ts';
+import type { ProcessIdentity } from '../machine/index.ts';
+import { KeyedLock } from './lock.ts';
+import type { NodeView } from './views.ts';
 
 /** Tells a waiting person what is going on: one short line a step. */
 export type Report = (text: string) => void;
 
-/** Where the lab's own programs lie on this machine. */
-export interface Programs {
-  /** The Node runtime. */
-  node: string;
-  /** The folder with agent.js, cni/flyover and the other built files. */
-  dist: string;
+/** A node as it should run. */
+export interface NodeOrder {
+  name: string;
+  machine: Machine;
+  cluster: Cluster;
+  /** False once nobody wants the node any more: what is still to be done for it need not be done. */
+  wanted(): boolean;
+}
+
+/** How nodes are run: as machines on this machine, or in tests not at all. */
+export interface NodeDriver {
+  /**
+   * Starts what of a node does not run yet and waits until it serves. Returns its parts, by name.
+   * @throws Error with what went wrong, or when it is not wanted any more
+   */
+  start(order: NodeOrder): Promise<Record<string, ProcessIdentity>>;
+  /** Ends the node and removes its disk. One that does not run is no error. */
+  stop(name: string): Promise<void>;
+  look(name: string): Pick<NodeView, 'init' | 'containerd' | 'agent'>;
+}
+
+/** Tells of the end of processes: see ProcessWatch. */
+export interface Watch {
+  add(process: ProcessIdentity, onGone: () => void): void;
+  close(): void;
+}
+
+/** What the lab is built of. */
+export interface LabParts {
+  store: ResourceStore;
+  log: Logger;
+  nodes: NodeDriver;
+  watch: Watch;
+  fabric: {
+    apply(plan: FabricPlan): void;
+    /** Makes the next `apply` look at everything. */
+    forget(): void;
+  };
+  /** IPv4 addresses of the machine, without the lab's own. */
+  machineAddresses(): string[];
 }
 
 /** What the supervisor's parts share. */
 export class LabContext {
   readonly store: ResourceStore;
-  readonly programs: Programs;
   readonly log: Logger;
+  readonly nodes: NodeDriver;
+  readonly watch: Watch;
   /** Serialises what is done to one thing: `node/<name>`, `cluster/<name>`. */
-  readonly locks: KeyedLock;
-  readonly #fabric = new Fabric({ folder: `${LAB_RUN}/netns`, pathOf: namespacePath });
+  readonly locks = new KeyedLock();
+  readonly #fabric: LabParts['fabric'];
+  readonly #machineAddresses: () => string[];
 
-  constructor(parts: { store: ResourceStore; programs: Programs; log: Logger; locks: KeyedLock }) {
+  constructor(parts: LabParts) {
     this.store = parts.store;
-    this.programs = parts.programs;
     this.log = parts.log;
-    this.locks = parts.locks;
+    this.nodes = parts.nodes;
+    this.watch = parts.watch;
+    this.#fabric = parts.fabric;
+    this.#machineAddresses = parts.machineAddresses;
   }
 
   inventory(): Inventory {
     return readInventory(this.store);
   }
 
-  /** Brings namespaces, cables, routes and filters to what the store says. Synchronous. */
-  applyFabric(): void {
+  plan(): FabricPlan {
     const inventory = this.inventory();
+    const sides = inventory.peerings.map((peering) => ({ from: peering.from, peering }));
+    const machineAddresses = this.#machineAddresses();
+    return planFabric({ ...inventory, peerings: workingPeerings(sides), machineAddresses });
+  }
+
+  /**
+   * Brings namespaces, cables, routes and filters to what the store says. Synchronous.
+   * @param everything - look also at what this process has brought there before
+   */
+  applyFabric(everything = false): void {
     const started = performance.now();
-    const plan = planFabric({ ...inventory, peerings: workingPeerings(inventory.peerings.map(asSide)) });
+    if (everything) this.#fabric.forget();
+    const plan = this.plan();
     this.#fabric.apply(plan);
     this.log.debug({ ms: performance.now() - started, namespaces: plan.namespaces.size }, 'fabric applied');
   }
-}
 
-function asSide(peering: Inventory['peerings'][number]): {
-  from: string;
-  peering: { remoteVirtualNetwork: string };
-} {
-  return { from: peering.from, peering };
+  /**
+   * Writes to the store and brings the fabric to it: both or neither. Whoever is refused finds everything as it was.
+   * A supervisor that is killed in between leaves a fabric that the next one brings back to the store.
+   */
+  change<T>(write: () => T): T {
+    try {
+      return this.store.transaction(() => {
+        const result = write();
+        this.applyFabric();
+        return result;
+      });
+    } catch (error) {
+      try {
+        this.applyFabric(true);
+      } catch (again) {
+        this.log.error({ err: again }, 'the fabric does not take its former state either');
+      }
+      throw error;
+    }
+  }
 }

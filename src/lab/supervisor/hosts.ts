@@ -6,8 +6,7 @@ import { LabError, notFound } from '../errors.ts';
 import { namespaceOf } from '../fabric/names.ts';
 import { namespacePath } from '../paths.ts';
 import type { LabContext } from './context.ts';
-
-export type HostView = Resource<Host> & { namespace: string };
+import type { HostView } from './views.ts';
 
 /** Machines that are no nodes: in a virtual network, on-premises or on the internet; and on-premises sites. */
 export class Hosts {
@@ -21,83 +20,76 @@ export class Hosts {
     return this.#lab.store.list<Host>(TYPES.host).map((host) => this.#view(host));
   }
 
+  /** @throws LabError, AddressError */
   add(request: HostRequest): HostView {
     const properties = newHost(this.#lab.inventory(), request);
-    const host = this.#lab.store.put<Host>({
-      id: resourceId(TYPES.host, [request.name]),
-      type: TYPES.host,
-      provisioningState: 'Succeeded',
-      properties,
-    });
-    this.#lab.applyFabric();
-    return this.#view(host);
+    return this.#lab.change(() =>
+      this.#view(
+        this.#lab.store.put<Host>({
+          id: resourceId(TYPES.host, [request.name]),
+          type: TYPES.host,
+          provisioningState: 'Succeeded',
+          properties,
+        }),
+      ),
+    );
   }
 
+  /** @throws LabError NotFound */
   remove(name: string): void {
-    const host = this.list().find((candidate) => candidate.name === name);
-    if (!host) {
-      throw notFound(
-        'host',
-        name,
-        this.list().map((candidate) => candidate.name),
-      );
-    }
-    this.#lab.store.delete(host.id);
-    this.#lab.applyFabric();
+    const host = pick('host', this.#lab.store.list<Host>(TYPES.host), name);
+    this.#lab.change(() => this.#lab.store.delete(host.id));
   }
 
   sites(): Resource<Site>[] {
     return this.#lab.store.list<Site>(TYPES.site);
   }
 
+  /** @throws LabError, AddressError */
   addSite(request: SiteRequest): Resource<Site> {
-    if (this.sites().some((site) => site.name === request.name)) {
-      throw new LabError({
-        code: 'SiteExists',
-        field: 'NAME',
-        value: request.name,
-        rule: 'is the name of an on-premises site that exists',
-        fix: 'choose another name',
-        status: 409,
-      });
-    }
-    const site = this.#lab.store.put<Site>({
-      id: resourceId(TYPES.site, [request.name]),
-      type: TYPES.site,
-      provisioningState: 'Succeeded',
-      properties: newSite(this.#lab.inventory(), request),
-    });
-    this.#lab.applyFabric();
-    return site;
+    const properties = newSite(this.#lab.inventory(), request);
+    return this.#lab.change(() =>
+      this.#lab.store.put<Site>({
+        id: resourceId(TYPES.site, [request.name]),
+        type: TYPES.site,
+        provisioningState: 'Succeeded',
+        properties,
+      }),
+    );
   }
 
+  /** @throws LabError `NotFound`, `SiteInUse` */
   removeSite(name: string): void {
-    const site = this.sites().find((candidate) => candidate.name === name);
-    if (!site) {
-      throw notFound(
-        'on-premises site',
-        name,
-        this.sites().map((candidate) => candidate.name),
-      );
-    }
-    const users = this.list().filter(
-      ({ properties: { place } }) => place.kind === 'site' && place.site === name,
-    );
+    const site = pick('on-premises site', this.sites(), name);
+    const users = this.#lab
+      .inventory()
+      .hosts.filter(({ place }) => place.kind === 'site' && place.site === name)
+      .map((host) => host.name);
     if (users.length > 0) {
       throw new LabError({
         code: 'SiteInUse',
         field: 'NAME',
         value: name,
-        rule: `has the hosts ${users.map((host) => host.name).join(', ')}`,
+        rule: `has the hosts ${users.join(', ')}`,
         fix: 'remove these first',
         status: 409,
       });
     }
-    this.#lab.store.delete(site.id);
-    this.#lab.applyFabric();
+    this.#lab.change(() => this.#lab.store.delete(site.id));
   }
 
   #view(host: Resource<Host>): HostView {
     return { ...host, namespace: namespacePath(namespaceOf.host(host.name)) };
   }
+}
+
+/** @throws LabError NotFound */
+function pick<P>(kind: string, all: Resource<P>[], name: string): Resource<P> {
+  const found = all.find((candidate) => candidate.name === name);
+  if (found) return found;
+  throw notFound(
+    kind,
+    name,
+    all.map((candidate) => candidate.name),
+  );
 }

@@ -1,29 +1,22 @@
-import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { ResourceStore } from '../azure/store.ts';
-import { refusedPackets } from '../fabric/filter-sync.ts';
-import { namespaceOf } from '../fabric/names.ts';
-import { ProcessWatch } from '../machine/index.ts';
-import { LAB_STATE, namespacePath } from '../paths.ts';
 import { Clusters } from './clusters.ts';
-import { LabContext, type Programs } from './context.ts';
+import { LabContext, type LabParts } from './context.ts';
 import { Hosts } from './hosts.ts';
-import { KeyedLock, within } from './lock.ts';
+import { within } from './lock.ts';
 import { Networks } from './networks.ts';
 import { Nodes } from './nodes.ts';
-import { Uplink } from './uplink.ts';
+import type { LabStatus } from './views.ts';
 
 /** How long work under way may hold up the supervisor's end, in milliseconds; `down` waits a little longer. */
 const CLOSE_PATIENCE_MS = 4000;
 
-export interface LabStatus {
-  supervisor: { pid: number; startedAt: string };
-  uplink: string;
-  networks: number;
-  hosts: number;
-  clusters: { name: string; state: string; nodes: number; ready: number; podCidr: string }[];
-  /** Packets that the fabric refused, by namespace and reason. */
-  refused: Record<string, Record<string, number>>;
+/** What the lab as a whole has besides what its rooms share. */
+export interface LabOptions extends LabParts {
+  uplink: { readonly state: string; start(): Promise<void>; close(): void };
+  /** Whether a namespace of the fabric is there. */
+  isThere(namespace: string): boolean;
+  /** Packets that a router refused, by reason. */
+  refused(namespace: string): Record<string, number>;
 }
 
 /** The lab as its supervisor sees it: everything that the doors offer. */
@@ -34,43 +27,49 @@ export class Lab {
   readonly hosts: Hosts;
   readonly #context: LabContext;
   readonly #nodes: Nodes;
-  readonly #uplink: Uplink;
+  readonly #options: LabOptions;
   readonly #startedAt = new Date().toISOString();
 
-  constructor(options: { programs: Programs; log: Logger }) {
+  constructor(options: LabOptions) {
     this.log = options.log;
-    this.#context = new LabContext({
-      store: new ResourceStore(join(LAB_STATE, 'lab.sqlite')),
-      programs: options.programs,
-      log: options.log,
-      locks: new KeyedLock(),
-    });
-    this.#nodes = new Nodes(this.#context, new ProcessWatch());
-    this.#uplink = new Uplink(namespacePath(namespaceOf.internet()), options.log);
+    this.#options = options;
+    this.#context = new LabContext(options);
+    this.#nodes = new Nodes(this.#context);
     this.networks = new Networks(this.#context);
     this.clusters = new Clusters(this.#context, this.#nodes);
     this.hosts = new Hosts(this.#context);
   }
 
-  /** Takes over what runs, builds what is missing. The doors may open before it has finished. */
+  /** Takes over what runs, builds what is missing. The doors may open before `resumed` resolves; it never rejects. */
   async start(): Promise<{ resumed: Promise<void> }> {
     this.#context.applyFabric();
-    await this.#uplink.start();
+    await this.#options.uplink.start();
     return { resumed: this.clusters.resume((text) => this.log.info(text)) };
+  }
+
+  /** Looks at everything in the kernel, whatever is known about it, and mends what somebody broke. */
+  check(): void {
+    this.#context.applyFabric(true);
+  }
+
+  /** The machine's addresses have changed: what the lab keeps away from them has to follow. */
+  machineChanged(): void {
+    try {
+      this.#context.applyFabric();
+    } catch (error) {
+      this.log.error({ err: error }, 'the fabric does not follow the addresses of the machine');
+    }
   }
 
   status(): LabStatus {
     const inventory = this.#context.inventory();
-    const routers = [
-      namespaceOf.internet(),
-      ...inventory.virtualNetworks.map((network) => namespaceOf.virtualNetwork(network.name)),
-      ...inventory.sites.map((site) => namespaceOf.site(site.name)),
-      ...inventory.clusters.map((cluster) => namespaceOf.domain(cluster.name)),
-    ];
-    const refused = routers.map((name) => [name, refusedPackets(namespacePath(name))] as const);
+    const there = [...this.#context.plan().namespaces.values()].filter(({ role }) => role !== 'machine');
+    const missing = there.map(({ name }) => name).filter((name) => !this.#options.isThere(name));
+    const routers = there.filter(({ role, name }) => role === 'router' && !missing.includes(name));
+    const refused = routers.map(({ name }) => [name, this.#refusedBy(name)] as const);
     return {
       supervisor: { pid: process.pid, startedAt: this.#startedAt },
-      uplink: this.#uplink.state,
+      uplink: this.#options.uplink.state,
       networks: inventory.virtualNetworks.length,
       hosts: inventory.hosts.length,
       clusters: this.clusters.list().map((cluster) => ({
@@ -80,6 +79,7 @@ export class Lab {
         ready: cluster.nodes.filter((n) => n.state === 'Succeeded' && n.agent === 'running').length,
         podCidr: cluster.podCidr,
       })),
+      missing,
       refused: Object.fromEntries(refused.filter(([, counts]) => Object.keys(counts).length > 0)),
     };
   }
@@ -90,7 +90,18 @@ export class Lab {
    */
   async close(): Promise<void> {
     this.#nodes.close();
+    this.#options.uplink.close();
     await within(this.#context.locks.idle(), CLOSE_PATIENCE_MS);
     this.#context.store.close();
+  }
+
+  /** Nothing when the router is being made or has lost its table: the rest of the status is still worth seeing. */
+  #refusedBy(router: string): Record<string, number> {
+    try {
+      return this.#options.refused(router);
+    } catch (error) {
+      this.log.warn({ namespace: router, err: error }, 'cannot read what it refused');
+      return {};
+    }
   }
 }

@@ -1,26 +1,26 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { SUPERVISOR_SOCKET } from '../paths.ts';
 import { createApi, listen } from './api.ts';
 import { Lab } from './lab.ts';
 import { prepareRunFolder, takeLock } from './run-folder.ts';
+import { labOnThisMachine, watchMachineAddresses } from './wiring.ts';
 
 /** The daemon that owns the lab. It may be killed at any moment: a new one takes over what it finds. */
-async function main(): Promise<void> {
-  const log = pino(
-    { level: process.env.FLYOVER_LOG ?? 'info', base: null },
-    pino.destination({ fd: 2, sync: true }),
-  );
+async function main(log: Logger): Promise<void> {
   prepareRunFolder();
   takeLock();
   const dist = dirname(fileURLToPath(import.meta.url));
-  const lab = new Lab({ programs: { node: process.execPath, dist }, log });
+  const lab = new Lab(labOnThisMachine({ node: process.execPath, dist }, log));
+  const api = createApi(lab);
   let stopping = false;
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
     log.info('supervisor stops; nodes and containers run on');
+    // Answers to work under way are still written, new requests are not taken any more.
+    void api.close();
     void lab.close().finally(() => process.exit(0));
   };
   process.on('SIGTERM', stop);
@@ -29,8 +29,18 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled rejection'));
 
   await lab.start();
-  await listen(createApi(lab, stop), SUPERVISOR_SOCKET);
+  watchMachineAddresses(() => lab.machineChanged());
+  await listen(api, SUPERVISOR_SOCKET);
   log.info({ pid: process.pid }, 'supervisor ready');
 }
 
-await main();
+const log = pino(
+  { level: process.env.FLYOVER_LOG ?? 'info', base: null },
+  pino.destination({ fd: 2, sync: true }),
+);
+try {
+  await main(log);
+} catch (error) {
+  log.fatal({ err: error }, (error as Error).message);
+  process.exit(1);
+}

@@ -5,11 +5,11 @@ import {
   type VirtualNetworkRequest,
   withSubnet,
 } from '../azure/door/network.ts';
-import { resourceId, TYPES } from '../azure/ids.ts';
-import type { Resource } from '../azure/store.ts';
+import { resourceId, resourceName, TYPES } from '../azure/ids.ts';
 import type { Peering, Subnet, VirtualNetwork } from '../azure/types.ts';
 import { LabError, notFound } from '../errors.ts';
 import type { LabContext } from './context.ts';
+import type { NetworkView } from './views.ts';
 
 /** Virtual networks, their subnets and peerings. Each call is done when it returns. */
 export class Networks {
@@ -19,19 +19,18 @@ export class Networks {
     this.#lab = lab;
   }
 
-  list(): (Resource<VirtualNetwork> & { peers: string[] })[] {
+  list(): NetworkView[] {
     const { peerings } = this.#lab.inventory();
     return this.#lab.store.list<VirtualNetwork>(TYPES.virtualNetwork).map((network) => ({
       ...network,
       peers: peerings
         .filter((peering) => peering.from === network.name)
-        .map((peering) =>
-          peering.remoteVirtualNetwork.slice(peering.remoteVirtualNetwork.lastIndexOf('/') + 1),
-        ),
+        .map((peering) => resourceName(peering.remoteVirtualNetwork)),
     }));
   }
 
-  create(request: VirtualNetworkRequest): Resource<VirtualNetwork> {
+  /** @throws LabError, AddressError */
+  create(request: VirtualNetworkRequest): NetworkView {
     const inventory = this.#lab.inventory();
     if (inventory.virtualNetworks.some((network) => network.name === request.name)) {
       throw new LabError({
@@ -46,27 +45,28 @@ export class Networks {
     return this.#write(request.name, newVirtualNetwork(inventory, request));
   }
 
-  addSubnet(network: string, subnet: Subnet): Resource<VirtualNetwork> {
+  /** @throws LabError, AddressError */
+  addSubnet(network: string, subnet: Subnet): NetworkView {
     const inventory = this.#lab.inventory();
     const { name, id: _id, ...properties } = findNetwork(inventory, network);
     if (properties.subnets.some((other) => other.name === subnet.name)) {
       throw new LabError({
         code: 'SubnetExists',
-        field: '--subnet',
+        field: 'SUBNET',
         value: subnet.name,
         rule: `exists in virtual network ${name}`,
         fix: 'choose another name',
         status: 409,
       });
     }
-    return this.#write(name, withSubnet(inventory, name, properties, subnet));
+    return this.#write(name, withSubnet(inventory, name, properties, subnet, 'SUBNET'));
   }
 
-  /** Peers two networks in both directions. */
+  /** Peers two networks in both directions. Doing it again changes nothing. @throws LabError */
   peer(a: string, b: string): void {
     const inventory = this.#lab.inventory();
     checkPeering(inventory, a, b);
-    this.#lab.store.transaction(() => {
+    this.#lab.change(() => {
       for (const [from, to] of [
         [a, b],
         [b, a],
@@ -79,9 +79,9 @@ export class Networks {
         });
       }
     });
-    this.#lab.applyFabric();
   }
 
+  /** Ends a peering in both directions. @throws LabError NotFound */
   unpeer(a: string, b: string): void {
     const inventory = this.#lab.inventory();
     for (const name of [a, b]) findNetwork(inventory, name);
@@ -90,13 +90,13 @@ export class Networks {
     if (!peers.includes(id)) {
       throw notFound(`peering of ${a}`, b, this.list().find((network) => network.name === a)!.peers);
     }
-    this.#lab.store.transaction(() => {
+    this.#lab.change(() => {
       this.#lab.store.delete(id);
       this.#lab.store.delete(resourceId(TYPES.peering, [b, `to-${a}`]));
     });
-    this.#lab.applyFabric();
   }
 
+  /** @throws LabError `NotFound`, `InUseVnetCannotBeDeleted` */
   delete(name: string): void {
     const inventory = this.#lab.inventory();
     const network = findNetwork(inventory, name);
@@ -117,24 +117,24 @@ export class Networks {
         status: 409,
       });
     }
-    this.#lab.store.transaction(() => {
+    this.#lab.change(() => {
       for (const peering of inventory.peerings) {
         if (peering.from === name || peering.remoteVirtualNetwork === network.id)
           this.#lab.store.delete(peering.id);
       }
       this.#lab.store.delete(network.id);
     });
-    this.#lab.applyFabric();
   }
 
-  #write(name: string, properties: VirtualNetwork): Resource<VirtualNetwork> {
-    const written = this.#lab.store.put<VirtualNetwork>({
-      id: resourceId(TYPES.virtualNetwork, [name]),
-      type: TYPES.virtualNetwork,
-      provisioningState: 'Succeeded',
-      properties,
-    });
-    this.#lab.applyFabric();
-    return written;
+  #write(name: string, properties: VirtualNetwork): NetworkView {
+    this.#lab.change(() =>
+      this.#lab.store.put<VirtualNetwork>({
+        id: resourceId(TYPES.virtualNetwork, [name]),
+        type: TYPES.virtualNetwork,
+        provisioningState: 'Succeeded',
+        properties,
+      }),
+    );
+    return this.list().find((network) => network.name === name)!;
   }
 }

@@ -1,9 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { install } from '../../network/agent/install.ts';
-import type { Cluster, Machine as MachineProperties } from '../azure/types.ts';
 import { ensureImage, importImage, PAUSE } from '../images/index.ts';
 import { CriClient } from '../kubelet/cri.ts';
 import {
@@ -14,6 +13,7 @@ import {
   isAlive,
   type Machine,
   type MachineRef,
+  type ProcessIdentity,
   prepareContainerd,
   type Service,
   type ServiceSpec,
@@ -22,23 +22,23 @@ import {
   waitForContainerd,
 } from '../machine/index.ts';
 import { LAB_CACHE, LAB_RUN, LAB_STATE } from '../paths.ts';
-import type { Programs } from './context.ts';
+import type { NodeOrder } from './context.ts';
 
 /** How long a node may take until its daemons answer, in milliseconds; two busy cores start four at once. */
 const PATIENCE_MS = 60_000;
 
-export interface NodeBuild {
-  name: string;
-  netns: string;
-  machine: MachineProperties;
-  cluster: Cluster;
-  programs: Programs;
-  log: Logger;
+/** Where the lab's own programs lie on this machine. */
+export interface Programs {
+  /** The Node runtime. */
+  node: string;
+  /** The folder with agent.js, cni/flyover and the other built files. */
+  dist: string;
 }
 
-export interface RunningNode {
-  machine: Machine;
-  services: Service[];
+interface NodeBuild extends NodeOrder {
+  netns: string;
+  programs: Programs;
+  log: Logger;
 }
 
 /** Where a node of the lab keeps its disk and its record. */
@@ -49,8 +49,11 @@ export function machineRefOf(name: string): MachineRef {
 /**
  * Starts what of a node does not run yet, and waits until it serves. A node is made exactly as an operator
  * would make one: configuration, agent, and the CNI configuration last, when the agent can answer for it.
+ *
+ * @returns the processes that it is made of, by name
+ * @throws Error with what did not start, and its log; or as soon as nobody wants the node any more
  */
-export async function startNode(build: NodeBuild): Promise<RunningNode> {
+export async function startNode(build: NodeBuild): Promise<Record<string, ProcessIdentity>> {
   const { address } = build.machine;
   const machine = await startMachine({
     ...machineRefOf(build.name),
@@ -62,8 +65,7 @@ export async function startNode(build: NodeBuild): Promise<RunningNode> {
     keep: [dirname(build.programs.dist)],
   });
   const inside = (path: string): string => insideMachine(machine, path);
-  mkdirSync(inside('/etc/flyover'), { recursive: true });
-  writeFileSync(inside('/etc/flyover/node.json'), `${JSON.stringify(nodeJson(build), null, 2)}\n`);
+  writeConfig(inside('/etc/flyover/node.json'), `${JSON.stringify(nodeJson(build), null, 2)}\n`);
 
   const pause = await ensureImage(PAUSE, join(LAB_CACHE, 'images'));
   const containerdSpec = await prepareContainerd(machine, { pauseImage: pause.name });
@@ -75,17 +77,29 @@ export async function startNode(build: NodeBuild): Promise<RunningNode> {
     running(machine, containerdSpec),
     running(machine, agentSpec),
   ]);
-  const alive = (): boolean => isAlive(containerd.process);
+  const works =
+    (service: Service): (() => boolean) =>
+    () =>
+      build.wanted() && isAlive(service.process);
   await Promise.all([
-    waitForContainerd(machine, { timeoutMs: PATIENCE_MS, alive }).then(() => provide(machine, pause)),
-    waitForAgent(inside('/run/flyover/metrics.sock'), () => isAlive(agent.process)),
+    waitForContainerd(machine, { timeoutMs: PATIENCE_MS, alive: works(containerd) }).then(() =>
+      provide(machine, pause),
+    ),
+    waitForAgent(inside('/run/flyover/metrics.sock'), works(agent), agent.log),
   ]);
   install({
     root: machine.root,
     front: join(build.programs.dist, 'cni', 'flyover'),
     command: agentSpec.argv,
   });
-  return { machine, services: [containerd, agent] };
+  return { init: machine.init, containerd: containerd.process, agent: agent.process };
+}
+
+/** In one step: an agent that runs already may be reading it. */
+function writeConfig(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.new`, text);
+  renameSync(`${path}.new`, path);
 }
 
 async function running(machine: Machine, spec: ServiceSpec): Promise<Service> {
@@ -111,8 +125,11 @@ function nodeJson(build: NodeBuild): Record<string, unknown> {
   };
 }
 
-/** @param alive - false when the agent has died: whoever watches it starts it again */
-async function waitForAgent(socketPath: string, alive: () => boolean): Promise<void> {
+/**
+ * @param works - false when waiting has become pointless
+ * @param log - where the agent says what is the matter with it
+ */
+async function waitForAgent(socketPath: string, works: () => boolean, log: string): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;
   let last = 'no answer';
   while (Date.now() < deadline) {
@@ -126,8 +143,8 @@ async function waitForAgent(socketPath: string, alive: () => boolean): Promise<v
       probe.end();
     });
     if (last === 'ready') return;
-    if (!alive()) throw new Error(`the node's agent ended while it started (${last}); see its agent.log`);
+    if (!works()) throw new Error(`its agent ended before it was ready (${last}); see ${log}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  throw new Error(`the node's agent is not ready after ${PATIENCE_MS / 1000} s: ${last}`);
+  throw new Error(`its agent is not ready after ${PATIENCE_MS / 1000} s (${last}); see ${log}`);
 }

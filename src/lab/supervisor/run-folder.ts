@@ -1,5 +1,15 @@
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { MNT_DETACH, MS_BIND, MS_REC, MS_SHARED, mount, umount } from '../../kernel/libc.ts';
 import { identify, isAlive } from '../machine/identity.ts';
 import type { ProcessIdentity } from '../machine/types.ts';
@@ -17,6 +27,8 @@ export function isMountPoint(path: string): boolean {
  */
 export function prepareRunFolder(): void {
   mkdirSync(LAB_RUN, { recursive: true, mode: 0o700 });
+  // Also when somebody had made it before: it is what keeps others from the sockets and namespaces in it.
+  chmodSync(LAB_RUN, 0o700);
   if (!isMountPoint(LAB_RUN)) mount(LAB_RUN, LAB_RUN, null, MS_BIND | MS_REC);
   mount('none', LAB_RUN, null, MS_REC | MS_SHARED);
   mkdirSync(join(LAB_RUN, 'netns'), { recursive: true, mode: 0o700 });
@@ -27,31 +39,41 @@ export function removeRunFolder(): void {
   rmSync(LAB_RUN, { recursive: true, force: true });
 }
 
-const LOCK = join(LAB_RUN, 'supervisor.lock');
+/** Who holds the lab, for those who want to end it. The lock itself is {@link LOCK}. */
+const RECORD = join(LAB_RUN, 'supervisor.json');
+/** An SQLite database without content: the kernel takes its lock away when its holder ends, however that happens. */
+const LOCK = join(LAB_RUN, 'lock.sqlite');
 
 /** The supervisor that runs now, if one does. */
 export function runningSupervisor(): ProcessIdentity | undefined {
   try {
-    const process = JSON.parse(readFileSync(LOCK, 'utf8')) as ProcessIdentity;
+    const process = JSON.parse(readFileSync(RECORD, 'utf8')) as ProcessIdentity;
     return isAlive(process) ? process : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Takes the lab for this process. @throws Error when another supervisor runs. */
+/** Takes the lab for this process until it ends. @throws Error when another supervisor has it */
 export function takeLock(): void {
-  for (;;) {
+  takeLockAt(LOCK);
+  writeFileSync(`${RECORD}.new`, JSON.stringify(identify(process.pid)), { mode: 0o600 });
+  renameSync(`${RECORD}.new`, RECORD);
+}
+
+/** Kept from being collected: the lock goes with the object. */
+const held: DatabaseSync[] = [];
+
+/** {@link takeLock} without telling who. Exported for its test. */
+export function takeLockAt(path: string): void {
+  closeSync(openSync(path, 'a', 0o600));
+  const lock = new DatabaseSync(path);
+  try {
+    lock.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE;');
+  } catch (error) {
+    lock.close();
     const other = runningSupervisor();
-    if (other) throw new Error(`a supervisor already runs: pid ${other.pid}`);
-    rmSync(LOCK, { force: true });
-    try {
-      const fd = openSync(LOCK, 'wx', 0o600);
-      writeSync(fd, JSON.stringify(identify(process.pid)));
-      closeSync(fd);
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
+    throw new Error(`another supervisor has the lab${other ? `: pid ${other.pid}` : ''}`, { cause: error });
   }
+  held.push(lock);
 }

@@ -7,16 +7,20 @@ import { isAlive, signal } from '../machine/identity.ts';
 import { listMachines, stopMachine } from '../machine/index.ts';
 import { LAB_RUN, LAB_STATE, namespacePath } from '../paths.ts';
 import type { Report } from './context.ts';
-import { forEachAtMost } from './lock.ts';
+import { forEach, Gate } from './lock.ts';
 import { machineRefOf } from './node-start.ts';
 import { removeRunFolder, runningSupervisor } from './run-folder.ts';
 import { stopUplink } from './uplink.ts';
 
+/** How long the supervisor may take to let go, in milliseconds; it gives its own work a little less. */
 const PATIENCE_MS = 5000;
+const PARALLEL_STOPS = 8;
 
 /**
  * Takes the lab down without asking its supervisor for more than to stop: it works by what it finds, so also
  * after a crash, a half-finished start, or with the store gone. Doing it twice is no error.
+ *
+ * @throws MachineError when a node does not go; everything but the state is removed all the same
  */
 export async function takeDown(options: { keepState: boolean; report: Report }): Promise<void> {
   await stopSupervisor(options.report);
@@ -26,10 +30,18 @@ export async function takeDown(options: { keepState: boolean; report: Report }):
     ...foldersIn(join(LAB_RUN, 'nodes')),
     ...foldersIn(join(LAB_STATE, 'nodes')),
   ]);
-  await forEachAtMost([...nodes], 4, async (name) => {
-    await stopMachine(machineRefOf(name), { removeDisk: !options.keepState });
-    options.report(`node ${name} stopped`);
-  });
+  // One that resists must not keep the rest in place; it is told at the end.
+  const gate = new Gate(PARALLEL_STOPS);
+  const stopped = forEach([...nodes], (name) =>
+    gate.run(async () => {
+      await stopMachine(machineRefOf(name), { removeDisk: !options.keepState });
+      options.report(`node ${name} stopped`);
+    }),
+  );
+  const failure = await stopped.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
   const rtnl = Rtnl.open();
   try {
     rtnl.deleteLink(MACHINE_LINK, { ifMissing: 'ignore' });
@@ -38,8 +50,9 @@ export async function takeDown(options: { keepState: boolean; report: Report }):
   }
   removeFabric({ folder: join(LAB_RUN, 'netns'), pathOf: namespacePath });
   removeRunFolder();
-  if (!options.keepState) rmSync(LAB_STATE, { recursive: true, force: true });
   options.report('namespaces, links and mounts removed');
+  if (failure) throw failure;
+  if (!options.keepState) rmSync(LAB_STATE, { recursive: true, force: true });
 }
 
 async function stopSupervisor(report: Report): Promise<void> {

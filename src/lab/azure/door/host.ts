@@ -147,6 +147,16 @@ export interface SiteRequest {
 /** @throws LabError, AddressError */
 export function newSite(inventory: Inventory, request: SiteRequest): Site {
   checkName('NAME', request.name);
+  if (inventory.sites.some((site) => site.name === request.name)) {
+    throw new LabError({
+      code: 'SiteExists',
+      field: 'NAME',
+      value: request.name,
+      rule: 'is the name of an on-premises site that exists',
+      fix: 'choose another name, or remove that site',
+      status: 409,
+    });
+  }
   const network = findNetwork(inventory, request.vnet);
   const range = checkRange('--prefix', request.addressPrefix);
   subnetHosts(range, '--prefix');

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { LabError } from '../errors.ts';
+
+const text = z.string().max(200);
+
+/** What the API's requests may hold: their form only. What the values mean is judged by the rules at the door. */
+export const requests = {
+  cluster: z.strictObject({
+    name: text,
+    // Words that are no numbers come as they were typed: the rules name them in their refusal.
+    nodes: z.union([z.number(), text]),
+    podCidr: text.optional(),
+    maxPods: z.union([z.number(), text]).optional(),
+    vnet: text.optional(),
+    vnetPrefix: text.optional(),
+    subnet: text.optional(),
+    subnetPrefix: text.optional(),
+  }),
+  network: z.strictObject({
+    name: text,
+    addressPrefixes: z.array(text).min(1).max(16),
+    subnets: z.array(z.strictObject({ name: text, addressPrefix: text })).max(64),
+  }),
+  subnet: z.strictObject({ name: text, addressPrefix: text }),
+  host: z.strictObject({
+    name: text,
+    vnet: text.optional(),
+    subnet: text.optional(),
+    internet: z.boolean().optional(),
+    onPremises: text.optional(),
+    address: text.optional(),
+  }),
+  site: z.strictObject({ name: text, vnet: text, addressPrefix: text }),
+};
+
+/** The body of a request in its proper form. @throws LabError `InvalidRequestContent` */
+export function readRequest<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  throw new LabError({
+    code: 'InvalidRequestContent',
+    field: issue.path.join('.') || 'body',
+    rule: `is not what this supervisor takes: ${issue.message}`,
+    fix: 'use the flyover command of the same version; flyover down --keep-state and flyover up change to a new one',
+  });
+}

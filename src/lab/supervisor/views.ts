@@ -1,0 +1,46 @@
+import type { ProvisioningState, Resource } from '../azure/store.ts';
+import type { Cluster, Host, Machine, VirtualNetwork } from '../azure/types.ts';
+
+/** What the lab's doors show of its resources. */
+
+export type ServiceState = 'running' | 'down';
+
+export interface NodeView extends Machine {
+  name: string;
+  state: ProvisioningState;
+  error?: string;
+  /** Pid of the node's init on this machine; absent while it does not run. */
+  init?: number;
+  containerd: ServiceState;
+  agent: ServiceState;
+}
+
+export interface ClusterView extends Cluster {
+  name: string;
+  state: ProvisioningState;
+  error?: string;
+  nodes: NodeView[];
+}
+
+export type NetworkView = Resource<VirtualNetwork> & {
+  /** Names of the virtual networks that it is peered with. */
+  peers: string[];
+};
+
+export type HostView = Resource<Host> & {
+  /** Path of the host's network namespace on this machine. */
+  namespace: string;
+};
+
+export interface LabStatus {
+  supervisor: { pid: number; startedAt: string };
+  /** `up`, or `down: ` and why. */
+  uplink: string;
+  networks: number;
+  hosts: number;
+  clusters: { name: string; state: string; nodes: number; ready: number; podCidr: string }[];
+  /** Namespaces that should be there and are not. */
+  missing: string[];
+  /** Packets that the fabric refused, by namespace and reason. */
+  refused: Record<string, Record<string, number>>;
+}

@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { Rtnl, RtnlMonitor } from '../../kernel/netlink/index.ts';
+import { namespaceExists } from '../../kernel/netns.ts';
+import { ResourceStore } from '../azure/store.ts';
+import { Fabric } from '../fabric/apply.ts';
+import { refusedPackets } from '../fabric/filter-sync.ts';
+import { MACHINE_LINK, namespaceOf } from '../fabric/names.ts';
+import { ProcessWatch } from '../machine/index.ts';
+import { LAB_RUN, LAB_STATE, namespacePath } from '../paths.ts';
+import { machineDriver } from './driver.ts';
+import type { LabOptions } from './lab.ts';
+import type { Programs } from './node-start.ts';
+import { Uplink } from './uplink.ts';
+
+/** What the lab is built of on a real machine. */
+export function labOnThisMachine(programs: Programs, log: Logger): LabOptions {
+  const watch = new ProcessWatch();
+  return {
+    store: new ResourceStore(join(LAB_STATE, 'lab.sqlite')),
+    log,
+    watch,
+    nodes: machineDriver(programs, log),
+    fabric: new Fabric({ folder: join(LAB_RUN, 'netns'), pathOf: namespacePath }),
+    machineAddresses,
+    uplink: new Uplink(namespacePath(namespaceOf.internet()), watch, log),
+    isThere: (namespace) => namespaceExists(namespacePath(namespace)),
+    refused: (namespace) => refusedPackets(namespacePath(namespace)),
+  };
+}
+
+/** The machine's own IPv4 addresses, sorted; without the loopback's, which nobody can route, and the lab's link. */
+function machineAddresses(): string[] {
+  using socket = Rtnl.open();
+  const lab = socket.linkIndex(MACHINE_LINK);
+  const addresses = socket
+    .addresses(undefined, { family: 4 })
+    .filter(({ linkIndex, address }) => linkIndex !== lab && !address.startsWith('127.'))
+    .map(({ address }) => address);
+  return [...new Set(addresses)].sort();
+}
+
+/** Calls `changed` whenever the machine gets or loses an address. */
+export function watchMachineAddresses(changed: () => void): void {
+  RtnlMonitor.open({ groups: ['address'] }).on('event', changed);
+}
