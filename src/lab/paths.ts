@@ -4,6 +4,8 @@ import { join } from 'node:path';
 export const LAB_RUN = '/run/flyover-lab';
 /** Where the lab keeps what outlives a reboot: the resource store and the disks of nodes. */
 export const LAB_STATE = '/var/lib/flyover-lab';
+/** The disks of nodes, a folder each. */
+export const LAB_DISKS = join(LAB_STATE, 'nodes');
 /** Where downloaded packages and built images are kept between labs. */
 export const LAB_CACHE = '/var/cache/flyover-lab';
 

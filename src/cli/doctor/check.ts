@@ -10,8 +10,8 @@ export interface Check {
   fix?: string;
 }
 
-/** Whether something worked when it was tried; undefined when it could not be tried, which needs root. */
-export type Probe = { works: true } | { works: false; error: string } | undefined;
+/** Whether something worked when it was tried, and how; undefined when it could not be tried, which needs root. */
+export type Probe = { works: true; how?: string } | { works: false; error: string } | undefined;
 
 /** Found by whoever may not try. */
 export const NOT_TRIED = 'not tried';
@@ -32,18 +32,18 @@ export function probeCheck(
       fix: 'run as root: sudo ./flyover doctor',
     };
   }
-  if (probe.works) return { name, status: 'ok', found: 'works', rule: text.rule };
+  if (probe.works) return { name, status: 'ok', found: probe.how ?? 'works', rule: text.rule };
   const fix = /\b(EPERM|EACCES|not permitted|denied)\b/.test(probe.error)
     ? 'root may not do this here; in a container: start it with --privileged'
     : text.fix;
   return { name, status: severity, found: probe.error, rule: text.rule, fix };
 }
 
-/** Runs `attempt` and keeps what it said when it failed. */
-export function probe(attempt: () => void): Probe {
+/** Runs `attempt` and keeps what it said when it failed, or how it worked. */
+export function probe(attempt: () => unknown): Probe {
   try {
-    attempt();
-    return { works: true };
+    const how = attempt();
+    return typeof how === 'string' ? { works: true, how } : { works: true };
   } catch (error) {
     return { works: false, error: error instanceof Error ? error.message : String(error) };
   }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as libc from '../../kernel/libc.ts';
 import { Rtnl } from '../../kernel/netlink/rtnl.ts';
@@ -16,6 +16,7 @@ import {
   Transaction,
   tcp,
 } from '../../kernel/nft/index.ts';
+import { onOverlay } from '../../lab/machine/index.ts';
 import { LAB_STATE } from '../../lab/paths.ts';
 import { type Check, type Probe, probe, probeCheck } from './check.ts';
 
@@ -106,27 +107,40 @@ function tryNamespaces(): Probe {
   });
 }
 
-/** Docker's own file system, for one, cannot be the upper layer of an overlay: so it is tried where disks will be. */
+/** In a namespace of its own: mounts a tmpfs on FOLDER when MEMORY is not empty, and an overlay in it. */
+const TRY_OVERLAY = `set -e
+[ -z "$2" ] || mount -t tmpfs tmpfs "$1"
+cd "$1"; mkdir lower upper work merged
+mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged
+`;
+
+/** Tried where disks will be: Docker's own file system, for one, cannot be the upper layer of an overlay. */
 function tryOverlay(): Probe {
   return probe(() => {
     let parent = LAB_STATE;
     while (!existsSync(parent)) parent = dirname(parent);
     const folder = mkdtempSync(join(parent, '.flyover-doctor-'));
     try {
-      for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(folder, name));
-      const options = `lowerdir=${folder}/lower,upperdir=${folder}/upper,workdir=${folder}/work`;
-      const mount = ['mount', '-t', 'overlay', '-o', options, 'overlay', join(folder, 'merged')];
-      run('unshare', ['--mount', ...mount], `an overlay in ${parent}`);
+      const inMemory = onOverlay(folder);
+      const script = ['sh', '-c', TRY_OVERLAY, 'sh', folder, inMemory ? 'memory' : ''];
+      run('unshare', ['--mount', ...script], `an overlay in ${inMemory ? 'memory' : parent}`);
+      return inMemory ? `works; ${parent} is one itself, so nodes have their disks in memory` : undefined;
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
   });
 }
 
+/** The last line of what a program said, without mount's hint at where more may be found. */
+function reasonIn(stderr: string): string | undefined {
+  const lines = stderr.split('\n').map((line) => line.trim());
+  return lines.findLast((line) => line !== '' && !line.startsWith('dmesg(1)'));
+}
+
 function run(command: string, args: string[], what: string): void {
   const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8', timeout: 10_000 });
   if (error) throw new Error(`${what}: ${error.message}`);
-  if (status !== 0) throw new Error(`${what}: ${stderr.trim().split('\n').at(-1) || `exit code ${status}`}`);
+  if (status !== 0) throw new Error(`${what}: ${reasonIn(stderr) || `exit code ${status}`}`);
 }
 
 export function featureChecks(features: Features): Check[] {
@@ -147,7 +161,7 @@ export function featureChecks(features: Features): Check[] {
     }),
     probeCheck('overlay file system', features.overlay, 'fail', {
       rule: "nodes' disks and container images are layers over this machine's files",
-      fix: `${module('overlay')}; in a container: give it a volume at ${LAB_STATE}`,
+      fix: module('overlay'),
     }),
     probeCheck('tun device', features.tun, 'warn', {
       rule: 'the way out of the lab to the real internet, for pulling images; not needed for the demo',

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { type Logger, pino } from 'pino';
 import { SUPERVISOR_SOCKET } from '../paths.ts';
 import { createApi, listen } from './api.ts';
+import { prepareDisks } from './disks.ts';
 import { Lab } from './lab.ts';
 import { prepareRunFolder, takeLock } from './run-folder.ts';
 import { labOnThisMachine, watchMachineAddresses } from './wiring.ts';
@@ -11,6 +12,7 @@ import { labOnThisMachine, watchMachineAddresses } from './wiring.ts';
 async function main(log: Logger): Promise<void> {
   prepareRunFolder();
   takeLock();
+  prepareDisks();
   const dist = dirname(fileURLToPath(import.meta.url));
   const lab = new Lab(labOnThisMachine({ node: process.execPath, dist }, log));
   const api = createApi(lab);

@@ -21,7 +21,7 @@ import {
   startService,
   waitForContainerd,
 } from '../machine/index.ts';
-import { LAB_CACHE, LAB_RUN, LAB_STATE } from '../paths.ts';
+import { LAB_CACHE, LAB_DISKS, LAB_RUN } from '../paths.ts';
 import type { NodeOrder } from './context.ts';
 
 /** How long a node may take until its daemons answer, in milliseconds; two busy cores start four at once. */
@@ -43,7 +43,7 @@ interface NodeBuild extends NodeOrder {
 
 /** Where a node of the lab keeps its disk and its record. */
 export function machineRefOf(name: string): MachineRef {
-  return { id: name, stateDir: join(LAB_STATE, 'nodes', name), runDir: join(LAB_RUN, 'nodes', name) };
+  return { id: name, stateDir: join(LAB_DISKS, name), runDir: join(LAB_RUN, 'nodes', name) };
 }
 
 /**

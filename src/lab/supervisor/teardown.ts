@@ -5,8 +5,9 @@ import { removeFabric } from '../fabric/apply.ts';
 import { MACHINE_LINK } from '../fabric/names.ts';
 import { isAlive, signal } from '../machine/identity.ts';
 import { listMachines, stopMachine } from '../machine/index.ts';
-import { LAB_RUN, LAB_STATE, namespacePath } from '../paths.ts';
+import { LAB_DISKS, LAB_RUN, LAB_STATE, namespacePath } from '../paths.ts';
 import type { Report } from './context.ts';
+import { releaseDisks } from './disks.ts';
 import { forEach, Gate } from './lock.ts';
 import { machineRefOf } from './node-start.ts';
 import { removeRunFolder, runningSupervisor } from './run-folder.ts';
@@ -25,11 +26,7 @@ const PARALLEL_STOPS = 8;
 export async function takeDown(options: { keepState: boolean; report: Report }): Promise<void> {
   await stopSupervisor(options.report);
   stopUplink();
-  const nodes = new Set([
-    ...listMachines(),
-    ...foldersIn(join(LAB_RUN, 'nodes')),
-    ...foldersIn(join(LAB_STATE, 'nodes')),
-  ]);
+  const nodes = new Set([...listMachines(), ...foldersIn(join(LAB_RUN, 'nodes')), ...foldersIn(LAB_DISKS)]);
   // One that resists must not keep the rest in place; it is told at the end.
   const gate = new Gate(PARALLEL_STOPS);
   const stopped = forEach([...nodes], (name) =>
@@ -52,7 +49,9 @@ export async function takeDown(options: { keepState: boolean; report: Report }):
   removeRunFolder();
   options.report('namespaces, links and mounts removed');
   if (failure) throw failure;
-  if (!options.keepState) rmSync(LAB_STATE, { recursive: true, force: true });
+  if (options.keepState) return;
+  releaseDisks();
+  rmSync(LAB_STATE, { recursive: true, force: true });
 }
 
 async function stopSupervisor(report: Report): Promise<void> {
