@@ -1,5 +1,5 @@
 import { churn as run } from './churn/churn.ts';
-import type { Bench } from './result.ts';
+import { type Bench, budgeted } from './result.ts';
 
 const PARALLEL = 16;
 /** Reaching its step so often, on average, kills an agent. */
@@ -23,7 +23,6 @@ export const churn: Bench = {
     if (wrong.length > 0) {
       throw new Error(`${wrong.length} things are wrong:\n${wrong.slice(0, 50).join('\n')}`);
     }
-    const reference = rounds * BUDGET;
-    return [{ name: 'churn/all', value: seconds, unit: 's', reference, against: 'budget', target: '<= 1' }];
+    return [{ name: 'churn/all', unit: 's', ...budgeted(seconds, rounds * BUDGET) }];
   },
 };

@@ -5,7 +5,7 @@ import { type Call, type Outcome, runCalls } from './harness/calls.ts';
 import { nodeNamespace } from './harness/node-namespace.ts';
 import type { Scratch } from './harness/scratch.ts';
 import { median, orderOf } from './harness/statistics.ts';
-import type { Bench, BenchContext, Result } from './result.ts';
+import { type Bench, type BenchContext, compared, type Result } from './result.ts';
 
 const PARALLEL = [1, 8, 16];
 /** Calls of each kind in a round, at least; several waves where calls are parallel. */
@@ -18,6 +18,7 @@ interface Subject {
   call(command: Command, sandbox: Sandbox): Call;
 }
 
+/** The median of each round, in milliseconds. */
 interface Samples {
   readonly flyover: number[];
   readonly ptp: number[];
@@ -102,11 +103,12 @@ async function measure(
         const outcomes = inNamespace(subject.netns, () => runCalls(calls, parallel));
         refuseFailures(outcomes, `${subject.name} ${command}`);
         // The first round warms caches and just-in-time compilers.
-        if (round >= 0) samples[command][subject.name].push(...outcomes.map(({ ms }) => ms));
+        if (round >= 0) samples[command][subject.name].push(median(outcomes.map(({ ms }) => ms)));
       }
     }
     const nothing = Array.from({ length: count }, () => ({ path: '/bin/true', env: {}, stdin: '' }));
-    floor.push(...runCalls(nothing, parallel).map(({ ms }) => ms));
+    const floors = runCalls(nothing, parallel).map(({ ms }) => ms);
+    if (round >= 0) floor.push(median(floors));
     await progress(`${parallel} in parallel, round ${round + 1} of ${rounds}`);
   }
   return [
@@ -126,7 +128,7 @@ async function measure(
 }
 
 function result(what: string, parallel: number, values: readonly number[], others: readonly number[]) {
-  return { name: `cni/${what}/${parallel}`, value: median(values), unit: 'ms', reference: median(others) };
+  return { name: `cni/${what}/${parallel}`, unit: 'ms', ...compared(values, others) };
 }
 
 function emptySamples(): Samples {

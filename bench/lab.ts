@@ -6,7 +6,7 @@ import { call } from '../src/lab/supervisor/client.ts';
 import { takeDown } from '../src/lab/supervisor/teardown.ts';
 import type { ClusterView } from '../src/lab/supervisor/views.ts';
 import { median } from './harness/statistics.ts';
-import type { Bench, BenchContext } from './result.ts';
+import { type Bench, type BenchContext, budgeted } from './result.ts';
 
 /** The cluster and the virtual network that these benches make in the lab, and take away again. */
 const NAME = 'fly-bench';
@@ -38,11 +38,8 @@ export const clusterReady: Bench = {
       return [
         {
           name: 'cluster-ready/3-nodes',
-          value,
           unit: 's',
-          reference: READY_BUDGET_S,
-          against: 'budget',
-          target: '<= 1',
+          ...budgeted(value, READY_BUDGET_S),
         },
       ];
     }),
@@ -70,11 +67,8 @@ export const nodeMemory: Bench = {
       return [
         {
           name: 'node-memory/pss',
-          value,
           unit: 'MB',
-          reference: MEMORY_BUDGET_MB,
-          against: 'budget',
-          target: '<= 1',
+          ...budgeted(value, MEMORY_BUDGET_MB),
         },
       ];
     }),

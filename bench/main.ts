@@ -11,6 +11,7 @@ import { type Bench, type Result, reported } from './result.ts';
 const HELP = `Usage: flyover bench [NAME...] [options]
 
 Measures Flyover against what it is compared with, both in turns in one run. Without names: everything but what is marked *.
+The ratio is the median of the ratios of all rounds.
 
 ${benches.map(({ name, title, extra }) => `  ${name.padEnd(14)} ${extra ? '* ' : ''}${title}`).join('\n')}
 
@@ -142,7 +143,7 @@ const COLUMNS: Column<Result>[] = [
   { header: 'VALUE', value: ({ value }) => rounded(value), align: 'right' },
   { header: 'REFERENCE', value: ({ reference }) => rounded(reference), align: 'right' },
   { header: 'UNIT', value: ({ unit }) => unit },
-  { header: 'RATIO', value: ({ value, reference }) => (value / reference).toFixed(3), align: 'right' },
+  { header: 'RATIO', value: ({ ratio }) => ratio.toFixed(3), align: 'right' },
   { header: 'TARGET', value: ({ target }) => target },
   { header: 'AGAINST', value: ({ against }) => against },
 ];

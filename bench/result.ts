@@ -1,5 +1,5 @@
 import type { Scratch } from './harness/scratch.ts';
-import { rounded } from './harness/statistics.ts';
+import { median, rounded } from './harness/statistics.ts';
 
 /** One measured number beside the one it is compared with. */
 export interface Result {
@@ -8,6 +8,8 @@ export interface Result {
   readonly value: number;
   readonly unit: string;
   readonly reference: number;
+  /** Of the value to the reference; see {@link compared}. */
+  readonly ratio: number;
   /** What the reference is, and what the ratio is promised to be: for a person, not in the data. */
   readonly against: string;
   readonly target?: string;
@@ -55,4 +57,27 @@ export function reported({ name, value, unit, reference }: Result): ReportedResu
     reference: rounded(reference),
     ratio: rounded(value / reference),
   };
+}
+
+/**
+ * The medians of what was measured in rounds, both in each, and the median of the rounds' ratios: what else the machine
+ * does in a round slows both, so that this ratio is steadier than that of the medians.
+ */
+export function compared(
+  values: readonly number[],
+  references: readonly number[],
+): Pick<Result, 'value' | 'reference' | 'ratio'> {
+  return {
+    value: median(values),
+    reference: median(references),
+    ratio: median(values.map((value, round) => value / references[round]!)),
+  };
+}
+
+/** A value that must not be above what is allowed. */
+export function budgeted(
+  value: number,
+  budget: number,
+): Pick<Result, 'value' | 'reference' | 'ratio' | 'against' | 'target'> {
+  return { value, reference: budget, ratio: value / budget, against: 'budget', target: '<= 1' };
 }

@@ -1,7 +1,7 @@
 import { roundTrips, startAnswering } from './harness/ping-pong.ts';
 import { median, orderOf } from './harness/statistics.ts';
 import { buildPaths, NODE_TO_NODE, POD_TO_POD } from './paths.ts';
-import type { Bench } from './result.ts';
+import { type Bench, compared } from './result.ts';
 
 /** Questions of one connection. */
 const COUNT = 2000;
@@ -22,14 +22,12 @@ export const roundtrip: Bench = {
       }
       await progress(`round ${round + 1} of ${rounds}`);
     }
-    const reference = median(samples.get(NODE_TO_NODE)!);
     return paths
       .filter(({ name }) => name !== NODE_TO_NODE)
       .map(({ name }) => ({
         name: `roundtrip/${name}`,
-        value: median(samples.get(name)!),
         unit: 'us',
-        reference,
+        ...compared(samples.get(name)!, samples.get(NODE_TO_NODE)!),
         against: NODE_TO_NODE,
         ...(name === POD_TO_POD ? { target: '<= 1.2' } : {}),
       }));

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { outputOf } from './harness/programs.ts';
-import { median, orderOf } from './harness/statistics.ts';
+import { orderOf } from './harness/statistics.ts';
 import { buildPaths, NODE_TO_NODE, type Path, POD_TO_POD } from './paths.ts';
-import type { Bench, Result } from './result.ts';
+import { type Bench, compared, type Result } from './result.ts';
 
 /** One short stream. */
 interface Sample {
@@ -36,20 +36,14 @@ export const throughput: Bench = {
 };
 
 function compare(name: string, samples: readonly Sample[], others: readonly Sample[]): Result[] {
-  const speed: Result = {
-    name: `throughput/${name}`,
-    value: median(samples.map((one) => one.speed)),
-    unit: 'Gbit/s',
-    reference: median(others.map((one) => one.speed)),
-    against: NODE_TO_NODE,
-  };
-  const economy: Result = {
-    name: `throughput/${name}/cpu`,
-    value: median(samples.map((one) => one.economy)),
-    unit: 'Gbit/CPU s',
-    reference: median(others.map((one) => one.economy)),
-    against: NODE_TO_NODE,
-  };
+  const by = (what: keyof Sample) =>
+    compared(
+      samples.map((one) => one[what]),
+      others.map((one) => one[what]),
+    );
+  const against = NODE_TO_NODE;
+  const speed: Result = { name: `throughput/${name}`, unit: 'Gbit/s', ...by('speed'), against };
+  const economy: Result = { name: `throughput/${name}/cpu`, unit: 'Gbit/CPU s', ...by('economy'), against };
   return [name === POD_TO_POD ? { ...speed, target: '>= 0.95' } : speed, economy];
 }
 
