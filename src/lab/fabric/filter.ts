@@ -17,8 +17,10 @@ import {
   snat,
   type TableRef,
   Transaction,
+  udp,
 } from '../../kernel/nft/index.ts';
 import type { FilterPlan } from './plan.ts';
+import { DNS_ADDRESS } from './ranges.ts';
 
 /** The table that every router of the fabric has. */
 export const FABRIC_TABLE: TableRef = { family: 'ip', name: 'fabric' };
@@ -139,6 +141,9 @@ export function chainsOf(filter: FilterPlan): ChainPlan[] {
             [to('machine'), ...refuse('to_machine')],
             // The uplink's sockets are the machine's own: to its own addresses they would reach all that listens there.
             [to('uplink'), inSet(ip('daddr'), 'machine'), ...refuse('to_machine')],
+            // On a machine of Azure's own, all but names at this address is for root: the uplink's sockets are root's.
+            [to('uplink'), match(ip('daddr'), DNS_ADDRESS), match(udp('dport'), 53), accept()],
+            [to('uplink'), match(ip('daddr'), DNS_ADDRESS), ...refuse('to_machine')],
             [from('uplink'), ...refuse('inbound')],
           ],
         },
