@@ -1,17 +1,43 @@
 import { call, type Method } from '../lab/supervisor/client.ts';
-import { startProgress } from './progress.ts';
+import { EXIT } from './exit.ts';
+import { type Progress, startProgress } from './progress.ts';
 
-/** Long work of the supervisor, with its progress on stderr. */
+/**
+ * Long work of the supervisor, with its progress on stderr. It is the supervisor's work: Ctrl-C ends the waiting alone.
+ * @param look - the command that shows how far it is
+ */
 export async function callWithProgress<T>(
   title: string,
+  look: string,
   method: Method,
   path: string,
   body?: unknown,
 ): Promise<T> {
+  return await withProgress(title, `the lab goes on with it; ${look} shows how far it is`, (progress) =>
+    call<T>(method, path, body, progress.step),
+  );
+}
+
+/**
+ * Shows progress while something is done.
+ * @param afterInterrupt - what to know when Ctrl-C has ended the waiting
+ */
+export async function withProgress<T>(
+  title: string,
+  afterInterrupt: string,
+  work: (progress: Progress) => Promise<T>,
+): Promise<T> {
   const progress = startProgress(title);
+  const interrupted = (): void => {
+    progress.end();
+    process.stderr.write(`flyover: interrupted; ${afterInterrupt}\n`);
+    process.exit(EXIT.interrupted);
+  };
+  process.once('SIGINT', interrupted);
   try {
-    return await call<T>(method, path, body, progress.step);
+    return await work(progress);
   } finally {
+    process.off('SIGINT', interrupted);
     progress.end();
   }
 }

@@ -20,9 +20,12 @@ export function startProgress(title: string): Progress {
     };
   }
   let frame = 0;
+  let ended = false;
   const draw = (): void => {
     frame = (frame + 1) % FRAMES.length;
-    process.stderr.write(`\r\u001b[K${FRAMES[frame]} ${title} ${seconds()} s`);
+    // A line that runs over the edge could not be taken back.
+    const line = `${FRAMES[frame]} ${title} ${seconds()} s`.slice(0, (process.stderr.columns ?? 80) - 1);
+    process.stderr.write(`\r\u001b[K${line}`);
   };
   const timer = setInterval(draw, 100);
   draw();
@@ -32,6 +35,8 @@ export function startProgress(title: string): Progress {
       draw();
     },
     end: () => {
+      if (ended) return;
+      ended = true;
       clearInterval(timer);
       process.stderr.write('\r\u001b[K');
     },

@@ -3,7 +3,8 @@ import { MAX_PODS } from '../../lab/azure/door/cluster.ts';
 import { call } from '../../lab/supervisor/client.ts';
 import type { ClusterView } from '../../lab/supervisor/views.ts';
 import { apiPath, callWithProgress, nameAndRange, wholeNumber } from '../lab-call.ts';
-import { type Column, type Format, outputOption, render } from '../output.ts';
+import { type Column, type Format, outputOption } from '../output.ts';
+import { print, printDone } from '../print.ts';
 import { nodeColumns } from './node.ts';
 
 const columns: Column<ClusterView>[] = [
@@ -64,6 +65,7 @@ export function clusterCommand(): Command {
       const subnet = options.subnet === undefined ? undefined : nameAndRange(options.subnet);
       const created = await callWithProgress<ClusterView>(
         `creating cluster ${name}`,
+        `flyover cluster show ${name}`,
         'POST',
         '/v1/clusters',
         {
@@ -77,11 +79,8 @@ export function clusterCommand(): Command {
           subnetPrefix: subnet?.range,
         },
       );
-      process.stdout.write(
-        options.output === 'table'
-          ? render(created.nodes, { format: 'table', columns: nodeColumns })
-          : render(created, { format: options.output, columns }),
-      );
+      if (options.output === 'table') print(created.nodes, { output: 'table', columns: nodeColumns });
+      else print(created, { output: options.output, columns });
     });
   cluster
     .command('list')
@@ -89,9 +88,8 @@ export function clusterCommand(): Command {
     .description('list the clusters')
     .addOption(outputOption())
     .action(async ({ output }: { output: Format }) => {
-      process.stdout.write(
-        render(await call<ClusterView[]>('GET', '/v1/clusters'), { format: output, columns }),
-      );
+      const none = 'no clusters; make one: flyover cluster create NAME';
+      print(await call<ClusterView[]>('GET', '/v1/clusters'), { output, columns, none });
     });
   cluster
     .command('show <name>')
@@ -99,17 +97,19 @@ export function clusterCommand(): Command {
     .addOption(outputOption())
     .action(async (name: string, { output }: { output: Format }) => {
       const found = await call<ClusterView>('GET', apiPath('clusters', name));
-      process.stdout.write(render(found, { format: output, columns }));
-      if (output === 'table') {
-        process.stdout.write(`\n${render(found.nodes, { format: 'table', columns: nodeColumns })}`);
-      }
+      print(found, { output, columns });
+      if (output !== 'table') return;
+      process.stdout.write('\n');
+      print(found.nodes, { output, columns: nodeColumns, none: 'no nodes' });
     });
   cluster
     .command('delete <name>')
     .description('delete a cluster, its nodes and everything that runs on them')
-    .action(async (name: string) => {
-      await callWithProgress(`deleting cluster ${name}`, 'DELETE', apiPath('clusters', name));
-      process.stdout.write(`cluster ${name} deleted\n`);
+    .addOption(outputOption())
+    .action(async (name: string, { output }: { output: Format }) => {
+      const look = 'flyover cluster list';
+      await callWithProgress(`deleting cluster ${name}`, look, 'DELETE', apiPath('clusters', name));
+      printDone(output, `cluster ${name} deleted`, { name, state: 'Deleted' });
     });
   return cluster;
 }

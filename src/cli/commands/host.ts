@@ -5,7 +5,8 @@ import { notFound } from '../../lab/errors.ts';
 import { call } from '../../lab/supervisor/client.ts';
 import type { HostView } from '../../lab/supervisor/views.ts';
 import { apiPath } from '../lab-call.ts';
-import { type Column, type Format, outputOption, render } from '../output.ts';
+import { type Column, type Format, outputOption } from '../output.ts';
+import { print, printDone, printMade } from '../print.ts';
 import { execInNamespace, exitLike, withoutDashes } from './exec.ts';
 
 function placeText({ properties: { place } }: HostView): string {
@@ -41,11 +42,7 @@ export function hostCommand(): Command {
     .action(
       async (name: string, { output, ...place }: { output: Format } & Record<string, string | boolean>) => {
         const added = await call<HostView>('POST', '/v1/hosts', { name, ...place });
-        process.stdout.write(
-          output === 'table'
-            ? render([added], { format: 'table', columns })
-            : render(added, { format: output, columns }),
-        );
+        printMade(added, { output, columns });
       },
     );
   host
@@ -54,15 +51,16 @@ export function hostCommand(): Command {
     .description('list the machines')
     .addOption(outputOption())
     .action(async ({ output }: { output: Format }) => {
-      process.stdout.write(render(await call<HostView[]>('GET', '/v1/hosts'), { format: output, columns }));
+      print(await call<HostView[]>('GET', '/v1/hosts'), { output, columns, none: 'no hosts' });
     });
   host
     .command('remove <name>')
     .alias('rm')
     .description('remove a machine')
-    .action(async (name: string) => {
+    .addOption(outputOption())
+    .action(async (name: string, { output }: { output: Format }) => {
       await call('DELETE', apiPath('hosts', name));
-      process.stdout.write(`host ${name} removed\n`);
+      printDone(output, `host ${name} removed`, { name, state: 'Deleted' });
     });
   host
     .command('exec <name> <command...>')
@@ -99,8 +97,7 @@ export function siteCommand(): Command {
         vnet: options.vnet,
         addressPrefix: options.prefix,
       });
-      const data = options.output === 'table' ? [added] : added;
-      process.stdout.write(render(data as Resource<Site>, { format: options.output, columns: siteColumns }));
+      printMade(added, { output: options.output, columns: siteColumns });
     });
   site
     .command('list')
@@ -108,17 +105,17 @@ export function siteCommand(): Command {
     .description('list the on-premises networks')
     .addOption(outputOption())
     .action(async ({ output }: { output: Format }) => {
-      process.stdout.write(
-        render(await call<Resource<Site>[]>('GET', '/v1/sites'), { format: output, columns: siteColumns }),
-      );
+      const sites = await call<Resource<Site>[]>('GET', '/v1/sites');
+      print(sites, { output, columns: siteColumns, none: 'no on-premises sites' });
     });
   site
     .command('remove <name>')
     .alias('rm')
     .description('disconnect an on-premises network')
-    .action(async (name: string) => {
+    .addOption(outputOption())
+    .action(async (name: string, { output }: { output: Format }) => {
       await call('DELETE', apiPath('sites', name));
-      process.stdout.write(`site ${name} removed\n`);
+      printDone(output, `site ${name} removed`, { name, state: 'Deleted' });
     });
   return site;
 }

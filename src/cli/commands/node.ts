@@ -1,11 +1,13 @@
 import { Command } from 'commander';
+import { pickNode } from '../../lab/azure/door/machine.ts';
 import { LabError } from '../../lab/errors.ts';
 import { execInMachine, findMachine } from '../../lab/machine/index.ts';
 import { call } from '../../lab/supervisor/client.ts';
 import { machineRefOf } from '../../lab/supervisor/node-start.ts';
 import type { ClusterView, NodeView } from '../../lab/supervisor/views.ts';
 import { apiPath, callWithProgress } from '../lab-call.ts';
-import { type Column, type Format, outputOption, render } from '../output.ts';
+import { type Column, type Format, outputOption } from '../output.ts';
+import { print, printDone, printMade } from '../print.ts';
 import { exitLike, withoutDashes } from './exec.ts';
 
 export const nodeColumns: Column<NodeView>[] = [
@@ -39,7 +41,7 @@ export function nodeCommand(): Command {
           ? await call<ClusterView[]>('GET', '/v1/clusters')
           : [await call<ClusterView>('GET', apiPath('clusters', cluster))];
       const nodes = clusters.flatMap((each) => each.nodes);
-      process.stdout.write(render(nodes, { format: output, columns: nodeColumns }));
+      print(nodes, { output, columns: nodeColumns, none: 'no nodes' });
     });
   node
     .command('add <cluster>')
@@ -48,22 +50,23 @@ export function nodeCommand(): Command {
     .action(async (cluster: string, { output }: { output: Format }) => {
       const added = await callWithProgress<NodeView>(
         'adding a node',
+        `flyover node list ${cluster}`,
         'POST',
         apiPath('clusters', cluster, 'nodes'),
       );
-      process.stdout.write(
-        output === 'table'
-          ? render([added], { format: 'table', columns: nodeColumns })
-          : render(added, { format: output, columns: nodeColumns }),
-      );
+      printMade(added, { output, columns: nodeColumns });
     });
   node
     .command('remove <cluster> <node>')
     .alias('rm')
     .description('stop a node and its pods; its address and its /24 are free again')
-    .action(async (cluster: string, name: string) => {
-      await callWithProgress(`removing node ${name}`, 'DELETE', apiPath('clusters', cluster, 'nodes', name));
-      process.stdout.write(`node ${name} of cluster ${cluster} removed\n`);
+    .addOption(outputOption())
+    .action(async (cluster: string, node: string, { output }: { output: Format }) => {
+      const { name } = await findNode(cluster, node);
+      const look = `flyover node list ${cluster}`;
+      const path = apiPath('clusters', cluster, 'nodes', name);
+      await callWithProgress(`removing node ${name}`, look, 'DELETE', path);
+      printDone(output, `node ${name} of cluster ${cluster} removed`, { name, cluster, state: 'Deleted' });
     });
   node
     .command('exec <cluster> <node> <command...>')
@@ -89,14 +92,5 @@ export function nodeCommand(): Command {
 
 async function findNode(cluster: string, node: string): Promise<NodeView> {
   const { nodes } = await call<ClusterView>('GET', apiPath('clusters', cluster));
-  const found = nodes.find((candidate) => candidate.name === node || String(candidate.index) === node);
-  if (found) return found;
-  throw new LabError({
-    code: 'NotFound',
-    field: `node of cluster ${cluster}`,
-    value: node,
-    rule: 'does not exist',
-    fix: `there are: ${nodes.map((candidate) => candidate.name).join(', ')}`,
-    status: 404,
-  });
+  return pickNode(cluster, nodes, node);
 }

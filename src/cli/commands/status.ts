@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { call } from '../../lab/supervisor/client.ts';
 import type { LabStatus } from '../../lab/supervisor/views.ts';
-import { type Column, type Format, outputOption, render } from '../output.ts';
+import { type Column, type Format, outputOption } from '../output.ts';
+import { print } from '../print.ts';
 
 const columns: Column<LabStatus>[] = [
   {
@@ -11,6 +12,13 @@ const columns: Column<LabStatus>[] = [
   { header: 'UPLINK', value: (status) => status.uplink, wrap: true },
   { header: 'VIRTUAL NETWORKS', value: (status) => status.networks },
   { header: 'HOSTS', value: (status) => status.hosts },
+  {
+    header: 'MISSING NAMESPACES',
+    value: (status) =>
+      status.missing.length > 0 ? `${status.missing.join(', ')}: flyover up makes them again` : 'none',
+    colour: (status) => (status.missing.length > 0 ? 'red' : undefined),
+    wrap: true,
+  },
 ];
 
 const clusterColumns: Column<LabStatus['clusters'][number]>[] = [
@@ -38,16 +46,18 @@ export function statusCommand(): Command {
     .addOption(outputOption())
     .action(async ({ output }: { output: Format }) => {
       const status = await call<LabStatus>('GET', '/v1/status');
-      process.stdout.write(render(status, { format: output, columns }));
+      print(status, { output, columns });
       if (output !== 'table') return;
       const refused = Object.entries(status.refused).flatMap(([namespace, counts]) =>
         Object.entries(counts).map(([why, packets]) => ({ namespace, why, packets })),
       );
       if (status.clusters.length > 0) {
-        process.stdout.write(`\n${render(status.clusters, { format: output, columns: clusterColumns })}`);
+        process.stdout.write('\n');
+        print(status.clusters, { output, columns: clusterColumns });
       }
       if (refused.length > 0) {
-        process.stdout.write(`\n${render(refused, { format: output, columns: refusedColumns })}`);
+        process.stdout.write('\n');
+        print(refused, { output, columns: refusedColumns });
       }
     });
 }

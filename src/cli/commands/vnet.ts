@@ -1,12 +1,10 @@
 import { Command } from 'commander';
-import type { Resource } from '../../lab/azure/store.ts';
-import type { VirtualNetwork } from '../../lab/azure/types.ts';
 import { LabError, notFound } from '../../lab/errors.ts';
 import { call } from '../../lab/supervisor/client.ts';
+import type { NetworkView } from '../../lab/supervisor/views.ts';
 import { apiPath, nameAndRange } from '../lab-call.ts';
-import { type Column, type Format, outputOption, render } from '../output.ts';
-
-type NetworkView = Resource<VirtualNetwork> & { peers?: string[] };
+import { type Column, type Format, outputOption } from '../output.ts';
+import { print, printDone, printMade } from '../print.ts';
 
 const columns: Column<NetworkView>[] = [
   { header: 'NAME', value: (network) => network.name },
@@ -17,18 +15,18 @@ const columns: Column<NetworkView>[] = [
     wrap: true,
   },
   { header: 'PUBLIC ADDRESS', value: (network) => network.properties.publicAddress },
-  { header: 'PEERS', value: (network) => network.peers ?? [] },
+  { header: 'PEERS', value: (network) => network.peers },
 ];
 
 const collect = (value: string, former: string[] = []): string[] => [...former, value];
 
 /** `NAME=CIDR` of a subnet. */
-function subnetOf(text: string): { name: string; addressPrefix: string } {
+function subnetOf(field: string, text: string): { name: string; addressPrefix: string } {
   const { name, range } = nameAndRange(text);
   if (range !== undefined) return { name, addressPrefix: range };
   throw new LabError({
     code: 'InvalidParameter',
-    field: '--subnet',
+    field,
     value: text,
     rule: 'has no range',
     fix: 'write NAME=CIDR, such as nodes=10.0.1.0/24',
@@ -47,10 +45,9 @@ export function vnetCommand(): Command {
       const created = await call<NetworkView>('POST', '/v1/networks', {
         name,
         addressPrefixes: options.addressPrefix,
-        subnets: options.subnet.map(subnetOf),
+        subnets: options.subnet.map((text) => subnetOf('--subnet', text)),
       });
-      const data = options.output === 'table' ? [created] : created;
-      process.stdout.write(render(data as NetworkView, { format: options.output, columns }));
+      printMade(created, { output: options.output, columns });
     });
   vnet
     .command('list')
@@ -58,9 +55,11 @@ export function vnetCommand(): Command {
     .description('list the virtual networks')
     .addOption(outputOption())
     .action(async ({ output }: { output: Format }) => {
-      process.stdout.write(
-        render(await call<NetworkView[]>('GET', '/v1/networks'), { format: output, columns }),
-      );
+      print(await call<NetworkView[]>('GET', '/v1/networks'), {
+        output,
+        columns,
+        none: 'no virtual networks',
+      });
     });
   vnet
     .command('show <name>')
@@ -76,35 +75,40 @@ export function vnetCommand(): Command {
           networks.map((network) => network.name),
         );
       }
-      process.stdout.write(render(found, { format: output, columns }));
+      print(found, { output, columns });
     });
   vnet
     .command('add-subnet <name> <subnet=cidr>')
     .description('add a subnet to a virtual network')
-    .action(async (name: string, subnet: string) => {
-      await call('POST', apiPath('networks', name, 'subnets'), subnetOf(subnet));
-      process.stdout.write(`subnet ${subnet} added to ${name}\n`);
+    .addOption(outputOption())
+    .action(async (name: string, subnet: string, { output }: { output: Format }) => {
+      const path = apiPath('networks', name, 'subnets');
+      printMade(await call<NetworkView>('POST', path, subnetOf('SUBNET', subnet)), { output, columns });
     });
   vnet
     .command('delete <name>')
     .description('delete a virtual network that nothing uses')
-    .action(async (name: string) => {
+    .addOption(outputOption())
+    .action(async (name: string, { output }: { output: Format }) => {
       await call('DELETE', apiPath('networks', name));
-      process.stdout.write(`virtual network ${name} deleted\n`);
+      printDone(output, `virtual network ${name} deleted`, { name, state: 'Deleted' });
     });
   vnet
     .command('peer <name> <other>')
     .description('peer two virtual networks, in both directions')
-    .action(async (name: string, other: string) => {
+    .addOption(outputOption())
+    .action(async (name: string, other: string, { output }: { output: Format }) => {
       await call('PUT', apiPath('networks', name, 'peers', other));
-      process.stdout.write(`${name} and ${other} are peered\n`);
+      printDone(output, `${name} and ${other} are peered`, { peers: [name, other], state: 'Connected' });
     });
   vnet
     .command('unpeer <name> <other>')
     .description('end the peering of two virtual networks')
-    .action(async (name: string, other: string) => {
+    .addOption(outputOption())
+    .action(async (name: string, other: string, { output }: { output: Format }) => {
       await call('DELETE', apiPath('networks', name, 'peers', other));
-      process.stdout.write(`${name} and ${other} are no longer peered\n`);
+      const data = { peers: [name, other], state: 'Disconnected' };
+      printDone(output, `${name} and ${other} are no longer peered`, data);
     });
   return vnet;
 }

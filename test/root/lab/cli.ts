@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
-const BUNDLE = join(import.meta.dirname, '..', '..', '..', 'dist', 'flyover.js');
+export const BUNDLE = join(import.meta.dirname, '..', '..', '..', 'dist', 'flyover.js');
 
 export interface Outcome {
   code: number | null;
