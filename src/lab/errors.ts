@@ -37,3 +37,14 @@ export function notFound(kind: string, name: string, known: string[]): LabError 
     status: 404,
   });
 }
+
+/** The thing of that name. @throws LabError NotFound, which names those that there are */
+export function pickByName<T extends { name: string }>(kind: string, all: readonly T[], name: string): T {
+  const found = all.find((candidate) => candidate.name === name);
+  if (found) return found;
+  throw notFound(
+    kind,
+    name,
+    all.map((candidate) => candidate.name),
+  );
+}

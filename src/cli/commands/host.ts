@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Resource } from '../../lab/azure/store.ts';
 import type { Site } from '../../lab/azure/types.ts';
-import { notFound } from '../../lab/errors.ts';
+import { pickByName } from '../../lab/errors.ts';
 import { call } from '../../lab/supervisor/client.ts';
 import type { HostView } from '../../lab/supervisor/views.ts';
 import { apiPath } from '../lab-call.ts';
@@ -68,14 +68,7 @@ export function hostCommand(): Command {
     .passThroughOptions()
     .action(async (name: string, command: string[]) => {
       const hosts = await call<HostView[]>('GET', '/v1/hosts');
-      const found = hosts.find((candidate) => candidate.name === name);
-      if (!found) {
-        throw notFound(
-          'host',
-          name,
-          hosts.map((candidate) => candidate.name),
-        );
-      }
+      const found = pickByName('host', hosts, name);
       await exitLike(execInNamespace(found.namespace, withoutDashes(command)));
     });
   return host;

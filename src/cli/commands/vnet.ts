@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { LabError, notFound } from '../../lab/errors.ts';
+import { LabError, pickByName } from '../../lab/errors.ts';
 import { call } from '../../lab/supervisor/client.ts';
 import type { NetworkView } from '../../lab/supervisor/views.ts';
 import { apiPath, nameAndRange } from '../lab-call.ts';
@@ -67,14 +67,7 @@ export function vnetCommand(): Command {
     .addOption(outputOption())
     .action(async (name: string, { output }: { output: Format }) => {
       const networks = await call<NetworkView[]>('GET', '/v1/networks');
-      const found = networks.find((network) => network.name === name);
-      if (!found) {
-        throw notFound(
-          'virtual network',
-          name,
-          networks.map((network) => network.name),
-        );
-      }
+      const found = pickByName('virtual network', networks, name);
       print(found, { output, columns });
     });
   vnet

@@ -2,7 +2,7 @@ import { type HostRequest, newHost, newSite, type SiteRequest } from '../azure/d
 import { resourceId, TYPES } from '../azure/ids.ts';
 import type { Resource } from '../azure/store.ts';
 import type { Host, Site } from '../azure/types.ts';
-import { LabError, notFound } from '../errors.ts';
+import { LabError, pickByName } from '../errors.ts';
 import { namespaceOf } from '../fabric/names.ts';
 import { namespacePath } from '../paths.ts';
 import type { LabContext } from './context.ts';
@@ -37,7 +37,7 @@ export class Hosts {
 
   /** @throws LabError NotFound */
   remove(name: string): void {
-    const host = pick('host', this.#lab.store.list<Host>(TYPES.host), name);
+    const host = pickByName('host', this.#lab.store.list<Host>(TYPES.host), name);
     this.#lab.change(() => this.#lab.store.delete(host.id));
   }
 
@@ -60,7 +60,7 @@ export class Hosts {
 
   /** @throws LabError `NotFound`, `SiteInUse` */
   removeSite(name: string): void {
-    const site = pick('on-premises site', this.sites(), name);
+    const site = pickByName('on-premises site', this.sites(), name);
     const users = this.#lab
       .inventory()
       .hosts.filter(({ place }) => place.kind === 'site' && place.site === name)
@@ -81,15 +81,4 @@ export class Hosts {
   #view(host: Resource<Host>): HostView {
     return { ...host, namespace: namespacePath(namespaceOf.host(host.name)) };
   }
-}
-
-/** @throws LabError NotFound */
-function pick<P>(kind: string, all: Resource<P>[], name: string): Resource<P> {
-  const found = all.find((candidate) => candidate.name === name);
-  if (found) return found;
-  throw notFound(
-    kind,
-    name,
-    all.map((candidate) => candidate.name),
-  );
 }

@@ -1,5 +1,6 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Rtnl } from '../../kernel/netlink/index.ts';
 import { removeFabric } from '../fabric/apply.ts';
 import { MACHINE_LINK } from '../fabric/names.ts';
@@ -24,27 +25,14 @@ const PARALLEL_STOPS = 8;
  * @throws MachineError when a node does not go; everything but the state is removed all the same
  */
 export async function takeDown(options: { keepState: boolean; report: Report }): Promise<void> {
-  await stopSupervisor(options.report);
-  stopUplink();
-  const nodes = new Set([...listMachines(), ...foldersIn(join(LAB_RUN, 'nodes')), ...foldersIn(LAB_DISKS)]);
-  // One that resists must not keep the rest in place; it is told at the end.
-  const gate = new Gate(PARALLEL_STOPS);
-  const stopped = forEach([...nodes], (name) =>
-    gate.run(async () => {
-      await stopMachine(machineRefOf(name), { removeDisk: !options.keepState });
-      options.report(`node ${name} stopped`);
-    }),
-  );
-  const failure = await stopped.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  const rtnl = Rtnl.open();
-  try {
-    rtnl.deleteLink(MACHINE_LINK, { ifMissing: 'ignore' });
-  } finally {
-    rtnl.close();
-  }
+  let failure: unknown;
+  do {
+    await stopSupervisor(options.report);
+    stopUplink();
+    failure = await stopNodes(options);
+    // Somebody may have started one meanwhile: without its lock, which goes with the rest, a second could come beside it.
+  } while (runningSupervisor());
+  removeMachineLink();
   removeFabric({ folder: join(LAB_RUN, 'netns'), pathOf: namespacePath });
   removeRunFolder();
   options.report('namespaces, links and mounts removed');
@@ -54,16 +42,36 @@ export async function takeDown(options: { keepState: boolean; report: Report }):
   rmSync(LAB_STATE, { recursive: true, force: true });
 }
 
+/** Stops all nodes. One that resists must not keep the others in place: what it said is returned, to be told at the end. */
+async function stopNodes(options: { keepState: boolean; report: Report }): Promise<unknown> {
+  const names = new Set([...listMachines(), ...foldersIn(join(LAB_RUN, 'nodes')), ...foldersIn(LAB_DISKS)]);
+  const gate = new Gate(PARALLEL_STOPS);
+  const stopping = forEach([...names], (name) =>
+    gate.run(async () => {
+      await stopMachine(machineRefOf(name), { removeDisk: !options.keepState });
+      options.report(`node ${name} stopped`);
+    }),
+  );
+  return await stopping.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
 async function stopSupervisor(report: Report): Promise<void> {
   const supervisor = runningSupervisor();
   if (!supervisor) return;
   signal(supervisor, 'SIGTERM');
   const deadline = Date.now() + PATIENCE_MS;
-  while (isAlive(supervisor) && Date.now() < deadline)
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  while (isAlive(supervisor) && Date.now() < deadline) await delay(20);
   if (isAlive(supervisor)) signal(supervisor, 'SIGKILL');
-  while (isAlive(supervisor)) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (isAlive(supervisor)) await delay(20);
   report(`supervisor ${supervisor.pid} stopped`);
+}
+
+function removeMachineLink(): void {
+  using rtnl = Rtnl.open();
+  rtnl.deleteLink(MACHINE_LINK, { ifMissing: 'ignore' });
 }
 
 function foldersIn(path: string): string[] {

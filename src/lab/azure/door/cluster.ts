@@ -1,7 +1,7 @@
 import { BlockAllocator, DEFAULT_POD_CIDR } from '../../../address/block-allocator.ts';
 import { type Cidr, cidrContains, cidrsOverlap, formatCidr, parseCidr } from '../../../address/cidr.ts';
 import { subnetCapacity } from '../../../address/subnet.ts';
-import { LabError, notFound } from '../../errors.ts';
+import { LabError, pickByName } from '../../errors.ts';
 import type { Cluster, Subnet, VirtualNetwork } from '../types.ts';
 import { checkCount, checkFree, checkName, checkRange } from './checks.ts';
 import type { Inventory, Named } from './inventory.ts';
@@ -216,12 +216,7 @@ function checkRoom(inventory: Inventory, network: string, subnet: Subnet, nodes:
   });
 }
 
+/** @throws LabError NotFound */
 export function findCluster(inventory: Inventory, name: string): Named<Cluster> {
-  const found = inventory.clusters.find((cluster) => cluster.name === name);
-  if (found) return found;
-  throw notFound(
-    'cluster',
-    name,
-    inventory.clusters.map((cluster) => cluster.name),
-  );
+  return pickByName('cluster', inventory.clusters, name);
 }

@@ -1,7 +1,7 @@
 import { cidrContains, formatCidr, parseCidr } from '../../../address/cidr.ts';
 import { formatAddress, parseAddress } from '../../../address/ip.ts';
 import { firstFreeHost, isReservedInSubnet, subnetHosts } from '../../../address/subnet.ts';
-import { LabError, notFound } from '../../errors.ts';
+import { LabError, pickByName } from '../../errors.ts';
 import { INTERNET_HOST_RANGE } from '../../fabric/ranges.ts';
 import type { Host, Site } from '../types.ts';
 import { checkFree, checkName, checkRange } from './checks.ts';
@@ -62,8 +62,7 @@ function placeOf(
 ): { place: Host['place']; range: string; taken: string[] } {
   if (request.vnet !== undefined) {
     const network = findNetwork(inventory, request.vnet);
-    const names = network.subnets.map((subnet) => subnet.name);
-    const wanted = request.subnet ?? names[0];
+    const wanted = request.subnet ?? network.subnets[0]?.name;
     if (wanted === undefined) {
       throw new LabError({
         code: 'SubnetMissing',
@@ -74,8 +73,7 @@ function placeOf(
         status: 409,
       });
     }
-    const subnet = network.subnets.find((candidate) => candidate.name === wanted);
-    if (!subnet) throw notFound(`subnet of virtual network ${network.name}`, wanted, names);
+    const subnet = pickByName(`subnet of virtual network ${network.name}`, network.subnets, wanted);
     return {
       place: { kind: 'vnet', virtualNetwork: network.name, subnet: subnet.name },
       range: subnet.addressPrefix,
@@ -87,14 +85,7 @@ function placeOf(
       .filter(({ place }) => place.kind === kind && (place.kind !== 'site' || place.site === site))
       .map((host) => host.address);
   if (request.onPremises !== undefined) {
-    const site = inventory.sites.find((candidate) => candidate.name === request.onPremises);
-    if (!site) {
-      throw notFound(
-        'on-premises site',
-        request.onPremises,
-        inventory.sites.map((candidate) => candidate.name),
-      );
-    }
+    const site = pickByName('on-premises site', inventory.sites, request.onPremises);
     return {
       place: { kind: 'site', site: site.name },
       range: site.addressPrefix,

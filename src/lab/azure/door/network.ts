@@ -1,7 +1,7 @@
 import { cidrContains, formatCidr, parseCidr, subnets } from '../../../address/cidr.ts';
 import { formatAddress, parseAddress } from '../../../address/ip.ts';
 import { firstFreeHost, subnetHosts } from '../../../address/subnet.ts';
-import { LabError, notFound } from '../../errors.ts';
+import { LabError, pickByName } from '../../errors.ts';
 import { PUBLIC_RANGE } from '../../fabric/ranges.ts';
 import type { Subnet, VirtualNetwork } from '../types.ts';
 import { type Claim, checkFree, checkName, checkRange, checkWithin, LONGEST_SUBNET_NAME } from './checks.ts';
@@ -151,14 +151,9 @@ function freePublicAddress(inventory: Inventory): string {
   });
 }
 
+/** @throws LabError NotFound */
 export function findNetwork(inventory: Inventory, name: string): Named<VirtualNetwork> {
-  const found = inventory.virtualNetworks.find((network) => network.name === name);
-  if (found) return found;
-  throw notFound(
-    'virtual network',
-    name,
-    inventory.virtualNetworks.map((network) => network.name),
-  );
+  return pickByName('virtual network', inventory.virtualNetworks, name);
 }
 
 /** Checks that two networks can be peered: no address may exist on both sides. @throws LabError */
