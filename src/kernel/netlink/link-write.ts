@@ -28,6 +28,8 @@ import {
 // include/uapi/linux/if_link.h, veth.h
 const IFLA_NET_NS_FD = 28;
 const IFLA_AF_SPEC = 26;
+const IFLA_NUM_TX_QUEUES = 31;
+const IFLA_NUM_RX_QUEUES = 32;
 const VETH_INFO_PEER = 1;
 const IFLA_INET_CONF = 1;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
@@ -76,6 +78,9 @@ function writeCommon(writer: MessageWriter, link: LinkOptions, netnsFd: number |
   if (link.mac !== undefined) writer.attrBytes(IFLA_ADDRESS, macToBytes(link.mac, 'link mac'));
   if (link.mtu !== undefined) writer.attrU32(IFLA_MTU, link.mtu);
   if (link.group !== undefined) writer.attrU32(IFLA_GROUP, link.group);
+  if (link.queues !== undefined) {
+    writer.attrU32(IFLA_NUM_TX_QUEUES, link.queues).attrU32(IFLA_NUM_RX_QUEUES, link.queues);
+  }
   if (netnsFd !== undefined) writer.attrU32(IFLA_NET_NS_FD, netnsFd);
 }
 

@@ -146,6 +146,15 @@ describe('setLink', () => {
     expect(rt.link('s0')?.up).toBe(false);
   });
 
+  test('has as many queues as it is told', () => {
+    rt.createVeth({ name: 'q0', queues: 1, peer: { name: 'q1', queues: 2 } });
+    const queues = (name: string): string[] =>
+      spaces.run(a, 'ip', '-d', 'link', 'show', name).match(/num.xqueues \d+/g) ?? [];
+    expect(queues('q0')).toEqual(['numtxqueues 1', 'numrxqueues 1']);
+    expect(queues('q1')).toEqual(['numtxqueues 2', 'numrxqueues 2']);
+    rt.deleteLink('q0');
+  });
+
   test('raises the size of packets that are handed over unsegmented', () => {
     expect(rt.link('s0')?.gsoIpv4MaxSize).toBe(65536);
     rt.setLink('s0', { gsoIpv4MaxSize: 196_608 });

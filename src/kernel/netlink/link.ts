@@ -96,6 +96,11 @@ export interface LinkOptions {
   /** Bytes, 68..65535; IPv6 needs 1280. */
   readonly mtu?: number | undefined;
   readonly group?: number | undefined;
+  /**
+   * Queues for sending and for receiving, each, 1..4096. A veth gets one for each possible processor unless told
+   * otherwise, all with their entries in sysfs, and needs no more than one: it sends without a lock.
+   */
+  readonly queues?: number | undefined;
   /** Free text of up to 255 bytes. */
   readonly alias?: string | undefined;
 }

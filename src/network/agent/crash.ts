@@ -5,9 +5,9 @@
  */
 export const CRASH_STEPS = [
   'add:begin',
+  'add:link-created',
   'add:address-written',
   'add:sources-admitted',
-  'add:link-created',
   'add:pod-configured',
   'add:host-configured',
   'add:before-answer',

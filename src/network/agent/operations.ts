@@ -1,8 +1,10 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { CNI_CODES, CniError } from '../cni/errors.ts';
 import type { CniCall, CniHandlers } from '../cni/server.ts';
 import type { CniResult } from '../cni/types.ts';
 import type { Dataplane } from '../dataplane/dataplane.ts';
 import { type Attachment, attachmentKey, hostLinkName } from '../dataplane/names.ts';
+import type { PodLinkStep } from '../dataplane/pod-link.ts';
 import type { PodSource } from '../dataplane/table.ts';
 import { reached } from './crash.ts';
 import { AGENT_CODES, toCniError } from './failures.ts';
@@ -169,9 +171,13 @@ export class PodOperations implements CniHandlers {
         if (again) return again;
         // Half made, or of a sandbox that was thrown away: made anew.
         await dataplane.links.detach(call, before?.addresses);
-      } else {
-        // Looked at before an address is taken, for a refused ADD would leave it to cool down.
-        dataplane.links.refuseOccupied(netns, ifName);
+      }
+      // Looked at before an address is taken, for a refused ADD would leave it to cool down.
+      using pod = dataplane.links.enter(netns, ifName);
+      const mtu = dataplane.podMtu;
+      if (mtu === undefined) {
+        const why = this.#parts.notReady() ?? 'it was reconfigured';
+        throw new CniError(CNI_CODES.tryAgainLater, 'the agent is not ready', why);
       }
       if (before && before.netns !== netns) await ipam.release(call);
       const tracked = hasHostPorts(call);
@@ -184,22 +190,25 @@ export class PodOperations implements CniHandlers {
         network: call.config.name,
         tracked,
       };
-      const record = (await ipam.allocate(attachment)).record;
-      reached('add:address-written');
-      // The MTU may have gone while the address was being written: the NIC lost its address.
-      const mtu = dataplane.podMtu;
+      const step = (name: PodLinkStep): void => reached(`add:${name as 'link-created'}`);
+      const writing = ipam.allocate(attachment);
+      const written = writing.then(
+        () => true,
+        () => false,
+      );
       try {
-        if (mtu === undefined) {
-          throw new CniError(
-            CNI_CODES.tryAgainLater,
-            'the agent is not ready',
-            this.#parts.notReady() ?? 'it was reconfigured',
-          );
+        // The disk and the kernel work at the same time. Not where no address can be had, which is known at once.
+        if (await Promise.race([turn(true), written])) {
+          dataplane.links.create({ containerId, ifName, netns, mtu }, step);
+          if (!(await written)) await dataplane.links.detach(call, []);
         }
+        const { record } = await writing;
+        reached('add:address-written');
         const link = linkOf(record, mtu, tracked);
-        await dataplane.links.attach(link, (step) => reached(`add:${step as 'link-created'}`));
+        await dataplane.links.complete(link, pod, step);
         return { result: resultOf(link, hostLink), record };
       } catch (error) {
+        await written;
         // What went wrong first is what the runtime has to hear; a record that stays is reconciled.
         await ipam.release(call).catch(() => undefined);
         throw error;
@@ -252,7 +261,7 @@ export class PodOperations implements CniHandlers {
       throw error;
     } finally {
       const { podNamespace, podName: name } = record ?? podName(call);
-      this.#parts.observe({
+      const observed: Observed = {
         command,
         containerId,
         ifName,
@@ -261,7 +270,9 @@ export class PodOperations implements CniHandlers {
         ...(name === undefined ? {} : { pod: `${podNamespace ?? ''}/${name}` }),
         ...(record ? { addresses: record.addresses } : {}),
         ...(error ? { error } : {}),
-      });
+      };
+      // The runtime waits for its answer, and nobody for the log.
+      setImmediate(() => this.#parts.observe(observed));
     }
   }
 }

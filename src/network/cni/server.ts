@@ -71,13 +71,15 @@ export async function createCniServer(
 function serve(socket: Socket, dispatcher: Dispatcher, timeoutMs: number, heard: () => void): void {
   const chunks: Buffer[] = [];
   let length = 0;
+  let answered = false;
   const gone = new AbortController();
   const timer = setTimeout(() => socket.destroy(), timeoutMs);
   socket.on('error', () => socket.destroy());
   socket.on('close', () => {
     clearTimeout(timer);
     heard();
-    gone.abort();
+    // Who has the answer is not waited for any more, and an abort costs more than the rest of a call here.
+    if (!answered) gone.abort();
   });
   socket.on('data', (chunk) => {
     if (length < 0) return; // bytes after the request: nobody asked for them
@@ -99,7 +101,10 @@ function serve(socket: Socket, dispatcher: Dispatcher, timeoutMs: number, heard:
         })
       : dispatcher.dispatch(Buffer.concat(chunks).toString('utf8'), gone.signal);
     chunks.length = 0;
-    void answer.then((value) => socket.end(encodeAnswer(value)));
+    void answer.then((value) => {
+      answered = true;
+      socket.end(encodeAnswer(value));
+    });
   });
 }
 

@@ -21,8 +21,13 @@ export const VXLAN_DEVICE = 'flyover.vxlan';
 
 const ALIAS_PREFIX = 'flyover:';
 
+/** The last one: names and MACs of one attachment are asked for again and again while it is made. */
+let latest = { key: '', digest: Buffer.alloc(0) };
+
 function digest(attachment: Attachment): Buffer {
-  return createHash('sha256').update(`${attachment.containerId}/${attachment.ifName}`).digest();
+  const key = `${attachment.containerId}/${attachment.ifName}`;
+  if (latest.key !== key) latest = { key, digest: createHash('sha256').update(key).digest() };
+  return latest.digest;
 }
 
 /** The key of an attachment in maps and logs: `<containerId>/<ifName>`. */

@@ -31,8 +31,8 @@ export interface PodLink extends Attachment {
 
 /** The points of attach and detach at which a test may kill the process. */
 export type PodLinkStep =
-  | 'sources-admitted'
   | 'link-created'
+  | 'sources-admitted'
   | 'pod-configured'
   | 'host-configured'
   | 'sources-withdrawn'
@@ -70,21 +70,57 @@ export class PodLinks {
    *   `route-exists` when the pod has a default route or the node a route to the address
    */
   async attach(link: PodLink, reached: StepListener = () => {}): Promise<void> {
-    this.#refuseExisting(link);
-    let created = false;
+    if (this.#rtnl.linkIndex(hostLinkName(link)) !== undefined) throw nodeExists(link);
+    using pod = this.enter(link.netns, link.ifName);
+    this.create(link, reached);
+    await this.complete(link, pod, reached);
+  }
+
+  /**
+   * The pod's side of a link that is to be made; to be closed.
+   *
+   * @throws PodLinkError `exists` when the pod has such an interface, `no-namespace`
+   */
+  enter(netns: string, ifName: string): Rtnl {
+    let pod: Rtnl;
+    try {
+      pod = Rtnl.open({ netns });
+    } catch (error) {
+      throw isKernelError(error) ? noNamespace(netns) : error;
+    }
+    if (pod.linkIndex(ifName) === undefined) return pod;
+    pod.close();
+    throw podExists(netns, ifName);
+  }
+
+  /**
+   * Makes both ends, down and without an address: nothing can pass, so it may be done while the addresses are still
+   * being written down. The host end says from now on whose it is.
+   *
+   * @throws PodLinkError `exists`, `no-namespace`; then nothing was made
+   */
+  create(link: Omit<PodLink, 'addresses'>, reached: StepListener = () => {}): void {
+    this.#create(link);
+    reached('link-created');
+  }
+
+  /**
+   * Gives a link that {@link create} made its addresses, and lets it carry packets. Nothing is left of it when this
+   * throws.
+   *
+   * @throws PodLinkError `route-exists`
+   */
+  async complete(link: PodLink, pod: Rtnl, reached: StepListener = () => {}): Promise<void> {
     try {
       this.#admit(link);
       reached('sources-admitted');
-      this.#create(link);
-      created = true;
-      reached('link-created');
-      this.#configurePod(link, 'add');
+      this.#configurePod(link, 'add', pod);
       reached('pod-configured');
       this.#configureHost(link, 'add');
       reached('host-configured');
     } catch (error) {
       this.#withdraw(hostLinkName(link), link.addresses);
-      if (created) await this.#rtnl.deleteLinkAsync(hostLinkName(link), { ifMissing: 'ignore' });
+      await this.#rtnl.deleteLinkAsync(hostLinkName(link), { ifMissing: 'ignore' });
       throw error;
     }
   }
@@ -136,7 +172,8 @@ export class PodLinks {
    */
   repair(link: PodLink): void {
     this.#admit(link);
-    this.#configurePod(link, 'replace');
+    using pod = Rtnl.open({ netns: link.netns });
+    this.#configurePod(link, 'replace', pod);
     this.#configureHost(link, 'replace');
   }
 
@@ -150,46 +187,25 @@ export class PodLinks {
     );
   }
 
-  /**
-   * Refuses what {@link attach} would refuse for the pod's sake, without a trace.
-   *
-   * @throws PodLinkError `exists`, `no-namespace`
-   */
-  refuseOccupied(netns: string, ifName: string): void {
-    let occupied: boolean;
-    try {
-      using pod = Rtnl.open({ netns });
-      occupied = pod.linkIndex(ifName) !== undefined;
-    } catch (error) {
-      throw isKernelError(error) ? noNamespace(netns) : error;
-    }
-    if (occupied) throw podExists(netns, ifName);
-  }
-
-  #refuseExisting(link: PodLink): void {
-    const name = hostLinkName(link);
-    if (this.#rtnl.linkIndex(name) !== undefined) {
-      throw new PodLinkError(
-        'exists',
-        `interface ${name} of ${attachmentKey(link)} already exists on the node`,
-        'send DEL first',
-      );
-    }
-  }
-
-  #create(link: PodLink): void {
+  #create(link: Omit<PodLink, 'addresses'>): void {
     const { netns, ifName, mtu } = link;
     const { host, pod } = linkMacs(link);
     try {
       this.#rtnl.createVeth({
         name: hostLinkName(link),
+        alias: linkAlias(link),
         group: POD_LINK_GROUP,
+        queues: 1,
         mac: host,
         mtu,
-        peer: { name: ifName, mac: pod, mtu, netns },
+        peer: { name: ifName, queues: 1, mac: pod, mtu, netns },
       });
     } catch (error) {
-      if (isKernelError(error, 'EEXIST')) throw podExists(netns, ifName);
+      if (isKernelError(error, 'EEXIST')) {
+        throw this.#rtnl.linkIndex(hostLinkName(link)) === undefined
+          ? podExists(netns, ifName)
+          : nodeExists(link);
+      }
       // A path that is there but no namespace: a leftover of a mount.
       if (isKernelError(error, 'ENOENT', 'EINVAL', 'EBADF', 'EACCES') && !isNamespace(netns)) {
         throw noNamespace(netns);
@@ -198,10 +214,9 @@ export class PodLinks {
     }
   }
 
-  #configurePod(link: PodLink, verb: 'add' | 'replace'): void {
+  #configurePod(link: PodLink, verb: 'add' | 'replace', pod: Rtnl): void {
     const { netns, ifName, mtu, addresses } = link;
     const { host } = linkMacs(link);
-    using pod = Rtnl.open({ netns });
     const dev = pod.linkIndex(ifName);
     if (dev === undefined) {
       throw new PodLinkError('missing', `interface ${ifName} is not in ${netns}`, 'send DEL, then ADD');
@@ -227,7 +242,7 @@ export class PodLinks {
       // Some runtimes switch IPv6 off in new namespaces. What is there by now stays.
       if (!isKernelError(error, 'EACCES') || !addresses.some((one) => one.includes(':'))) throw error;
       setNetSysctl(netns, `ipv6/conf/${ifName}/disable_ipv6`, 0);
-      this.#configurePod(link, 'replace');
+      this.#configurePod(link, 'replace', pod);
     }
   }
 
@@ -314,6 +329,11 @@ function isTakenRoute(error: unknown): boolean {
 function podExists(netns: string, ifName: string): PodLinkError {
   const message = `interface ${ifName} already exists in ${netns}`;
   return new PodLinkError('exists', message, 'send DEL first, or use another CNI_IFNAME');
+}
+
+function nodeExists(link: Attachment): PodLinkError {
+  const message = `interface ${hostLinkName(link)} of ${attachmentKey(link)} already exists on the node`;
+  return new PodLinkError('exists', message, 'send DEL first');
 }
 
 function noNamespace(netns: string): PodLinkError {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { mkdtemp, open as openFile, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,6 +24,19 @@ const BLOCKS = ['10.244.0.0/25', 'fd12::/121'];
 
 function open(state = dir): Promise<IpamStore> {
   return IpamStore.open(state, { blocks: BLOCKS, cooldownSeconds: 0 });
+}
+
+/** How this process has a file open. */
+function flagsOf(path: string): number {
+  const fd = readdirSync('/proc/self/fd').find((name) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${name}`) === path;
+    } catch {
+      return false; // the folder's own, closed by now
+    }
+  });
+  const info = readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8');
+  return Number.parseInt(/flags:\s+(\d+)/.exec(info)?.[1] ?? '', 8);
 }
 
 function pod(containerId: string) {
@@ -60,17 +74,18 @@ describe('the address store on a real disk', () => {
 
   it('waits for the disk before it answers', async () => {
     const handle = await openFile(join(dir, 'any'), 'w');
-    const datasync = vi.spyOn(Object.getPrototypeOf(handle), 'datasync');
+    const append = vi.spyOn(Object.getPrototypeOf(handle), 'appendFile');
     const sync = vi.spyOn(Object.getPrototypeOf(handle), 'sync');
     await handle.close();
     try {
       const store = await open(join(dir, 'new'));
       // The first file; the folder's name in its parent, and the file's name in the folder.
-      expect([datasync.mock.calls.length, sync.mock.calls.length]).toEqual([1, 2]);
+      expect([append.mock.calls.length, sync.mock.calls.length]).toEqual([1, 2]);
+      expect(flagsOf(join(dir, 'new/ipam.journal')) & constants.O_DSYNC).toBe(constants.O_DSYNC);
       await store.allocate(pod('a'));
-      expect(datasync).toHaveBeenCalledTimes(2);
+      expect(append).toHaveBeenCalledTimes(2);
       await Promise.all([store.release(pod('a')), store.allocate(pod('b')), store.allocate(pod('c'))]);
-      expect(datasync).toHaveBeenCalledTimes(3);
+      expect(append).toHaveBeenCalledTimes(3);
       await store.close();
     } finally {
       vi.restoreAllMocks();

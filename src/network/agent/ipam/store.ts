@@ -44,7 +44,7 @@ export interface IpamStats {
 }
 
 /**
- * The node's addresses: who holds which, durably. A change is on disk (fdatasync) before its promise resolves, and
+ * The node's addresses: who holds which, durably. A change is on disk (O_DSYNC) before its promise resolves, and
  * only what is on disk is shown. One process at a time has it open.
  */
 export class IpamStore {
