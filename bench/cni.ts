@@ -8,8 +8,10 @@ import { median, orderOf } from './harness/statistics.ts';
 import { type Bench, type BenchContext, compared, type Result } from './result.ts';
 
 const PARALLEL = [1, 8, 16];
-/** Calls of each kind in a round, at least; several waves where calls are parallel. */
-const CALLS = 16;
+/** Calls of each kind in a round, at least; two waves where calls are parallel. Short rounds see the same weather. */
+const CALLS = 8;
+/** Rounds that only warm caches and just-in-time compilers: the agent is a daemon that has served before. */
+const WARM_UP = 3;
 
 /** A plugin and the namespace that its calls are made in. */
 interface Subject {
@@ -28,7 +30,7 @@ interface Samples {
 export const cni: Bench = {
   name: 'cni',
   title: 'ADD and DEL against the reference plugins ptp and host-local, at 1, 8 and 16 in parallel',
-  rounds: 12,
+  rounds: 24,
   place: 'inside',
   async run(context) {
     const { scratch } = context;
@@ -43,10 +45,9 @@ export const cni: Bench = {
     await agent.start();
     try {
       const flyover: Subject = { name: 'flyover', netns: node, call: (...call) => agent.call(...call) };
+      const subjects = [flyover, reference(scratch)];
       const results: Result[] = [];
-      for (const parallel of PARALLEL) {
-        results.push(...(await measure(context, parallel, [flyover, reference(scratch)])));
-      }
+      for (const parallel of PARALLEL) results.push(...(await measure(context, parallel, subjects)));
       return results;
     } finally {
       await agent.stop();
@@ -57,7 +58,7 @@ export const cni: Bench = {
 /** The reference plugins switch on ip_forward wherever they run: a namespace of their own. */
 function reference(scratch: Scratch): Subject {
   const folder = referencePlugins();
-  const netns = nodeNamespace(scratch, `ptp-${reference.count++}`, '10.0.1.5');
+  const netns = nodeNamespace(scratch, 'ptp', '10.0.1.5');
   const config = {
     cniVersion: '1.0.0',
     name: 'bench',
@@ -76,14 +77,13 @@ function reference(scratch: Scratch): Subject {
     call: (command, sandbox) => pluginCall(`${folder}/ptp`, command, sandbox, config),
   };
 }
-reference.count = 0;
 
 async function measure(
   { scratch, rounds, progress }: BenchContext,
   parallel: number,
   subjects: Subject[],
 ): Promise<Result[]> {
-  const count = Math.max(CALLS, parallel * 3);
+  const count = Math.max(CALLS, parallel * 2);
   const pods = new Map(
     subjects.map(({ name }) => [
       name,
@@ -92,24 +92,23 @@ async function measure(
   );
   const samples = { ADD: emptySamples(), DEL: emptySamples() };
   const floor: number[] = [];
-  for (let round = -1; round < rounds; round++) {
+  for (let round = -WARM_UP; round < rounds; round++) {
     for (const command of ['ADD', 'DEL'] as const) {
-      for (const subject of orderOf(subjects, round + 1)) {
+      for (const subject of orderOf(subjects, round + WARM_UP)) {
         const sandboxes = pods.get(subject.name)!.map((netns, i) => ({
-          containerId: `bench-${subject.name}-${parallel}-${round + 1}-${i}`,
+          containerId: `bench-${subject.name}-${parallel}-${round + WARM_UP}-${i}`,
           netns,
         }));
         const calls = sandboxes.map((sandbox) => subject.call(command, sandbox));
         const outcomes = inNamespace(subject.netns, () => runCalls(calls, parallel));
         refuseFailures(outcomes, `${subject.name} ${command}`);
-        // The first round warms caches and just-in-time compilers.
         if (round >= 0) samples[command][subject.name].push(median(outcomes.map(({ ms }) => ms)));
       }
     }
     const nothing = Array.from({ length: count }, () => ({ path: '/bin/true', env: {}, stdin: '' }));
     const floors = runCalls(nothing, parallel).map(({ ms }) => ms);
     if (round >= 0) floor.push(median(floors));
-    await progress(`${parallel} in parallel, round ${round + 1} of ${rounds}`);
+    await progress(`${parallel} in parallel, round ${Math.max(0, round + 1)} of ${rounds}`);
   }
   return [
     {
