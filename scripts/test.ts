@@ -1,5 +1,6 @@
 // `flyover test`: lint, types, unit tests and root tests, in that order, each reported even when an earlier one failed.
 import { spawnSync } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const HELP = `Usage: flyover test [lint|types|unit|root] [PATTERN...]
@@ -23,6 +24,17 @@ function run(tool: string, ...args: string[]): boolean {
   });
   if (error) console.error(`flyover test: ${tool}: ${error.message}`);
   return status === 0;
+}
+
+/** Under sudo, what the tools have put beside the packages goes to the checkout's owner, who runs them without root too. */
+function giveBack(): void {
+  const { uid, gid } = statSync(root);
+  if (process.getuid?.() !== 0 || uid === 0) return;
+  const packages = join(root, 'node_modules');
+  const theirs = readdirSync(packages).filter((name) => name.startsWith('.'));
+  spawnSync('chown', ['-Rh', `${uid}:${gid}`, '--', ...theirs.map((name) => join(packages, name))], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
 }
 
 /** The order in which everything runs: what is quick to say no comes first. */
@@ -53,6 +65,7 @@ if (what === '-h' || what === '--help' || what === 'help') {
       console.error(`flyover test: ${name}`);
       return !STEPS[name]?.(patterns);
     });
+  giveBack();
   if (failed.length > 0) console.error(`flyover test: FAILED: ${failed.join(', ')}`);
   process.exitCode = failed.length > 0 ? 1 : 0;
 }

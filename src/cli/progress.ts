@@ -3,42 +3,51 @@ import { wantsColour } from './output.ts';
 /** Shows on stderr what long work is doing, so that stdout holds nothing but the result. */
 export interface Progress {
   step(text: string): void;
-  /** Takes the transient line away before a result is printed. */
+  /** Calls `print`, which may write to stdout, with the transient line out of the way. */
+  aside(print: () => void): void;
+  /** Takes the transient line away before a result is printed; steps may still follow. */
   end(): void;
 }
 
+/** Where progress is shown: a part of stderr. */
+export interface Screen {
+  readonly isTTY?: boolean;
+  write(text: string): unknown;
+}
+
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+const CLEAR = '\r\u001b[K';
 
 /** On a terminal: finished steps above a line that moves. Elsewhere: one line a step, with the seconds since start. */
-export function startProgress(title: string): Progress {
+export function startProgress(title: string, screen: Screen = process.stderr, env = process.env): Progress {
   const started = performance.now();
   const seconds = (): string => ((performance.now() - started) / 1000).toFixed(1);
-  if (!wantsColour(process.stderr.isTTY === true, process.env)) {
+  if (!wantsColour(screen.isTTY === true, env)) {
     return {
-      step: (text) => process.stderr.write(`${seconds().padStart(6)} s  ${text}\n`),
+      step: (text) => screen.write(`${seconds().padStart(6)} s  ${text}\n`),
+      aside: (print) => print(),
       end: () => undefined,
     };
   }
   let frame = 0;
-  let ended = false;
   const draw = (): void => {
     frame = (frame + 1) % FRAMES.length;
-    // A line that runs over the edge could not be taken back.
-    const line = `${FRAMES[frame]} ${title} ${seconds()} s`.slice(0, (process.stderr.columns ?? 80) - 1);
-    process.stderr.write(`\r\u001b[K${line}`);
+    screen.write(`${CLEAR}${FRAMES[frame]} ${title} ${seconds()} s`);
   };
-  const timer = setInterval(draw, 100);
+  let timer: NodeJS.Timeout | undefined = setInterval(draw, 100);
+  const aside = (print: () => void): void => {
+    if (timer) screen.write(CLEAR);
+    print();
+    if (timer) draw();
+  };
   draw();
   return {
-    step: (text) => {
-      process.stderr.write(`\r\u001b[K  ${text}\n`);
-      draw();
-    },
+    step: (text) => aside(() => screen.write(`  ${text}\n`)),
+    aside,
     end: () => {
-      if (ended) return;
-      ended = true;
+      if (timer) screen.write(CLEAR);
       clearInterval(timer);
-      process.stderr.write('\r\u001b[K');
+      timer = undefined;
     },
   };
 }

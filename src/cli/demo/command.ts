@@ -44,25 +44,19 @@ export function demoCommand(): Command {
 async function runDemo(onLine: (line: DemoReport['lines'][number]) => void): Promise<DemoReport> {
   const started = performance.now();
   const report: DemoReport = { lines: [], seconds: 0 };
-  const progress = startProgress('building the lab');
+  const progress = startProgress('demo');
   const stage = new Stage(progress.step);
   try {
     await ensureUp(progress.step);
     await stage.clear();
     await stage.build();
-  } catch (error) {
-    stage.close();
-    throw error;
-  } finally {
-    progress.end();
-  }
-  try {
     for (const line of lines) {
       const result = { name: line.name, ...(await outcome(line, stage)) };
       report.lines.push(result);
-      onLine(result);
+      progress.aside(() => onLine(result));
     }
   } finally {
+    progress.end();
     stage.close();
   }
   report.seconds = Number(((performance.now() - started) / 1000).toFixed(1));
