@@ -5,12 +5,12 @@ import { SUPERVISOR_SOCKET } from '../paths.ts';
 import { createApi, listen } from './api.ts';
 import { prepareDisks } from './disks.ts';
 import { Lab } from './lab.ts';
-import { prepareRunFolder, takeLock } from './run-folder.ts';
+import { prepareFolders, takeLock } from './run-folder.ts';
 import { labOnThisMachine, watchMachineAddresses } from './wiring.ts';
 
 /** The daemon that owns the lab. It may be killed at any moment: a new one takes over what it finds. */
 async function main(log: Logger): Promise<void> {
-  prepareRunFolder();
+  prepareFolders();
   takeLock();
   prepareDisks();
   const dist = dirname(fileURLToPath(import.meta.url));

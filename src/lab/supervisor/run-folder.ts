@@ -13,7 +13,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { MNT_DETACH, MS_BIND, MS_REC, MS_SHARED, mount, umount } from '../../kernel/libc.ts';
 import { identify, isAlive } from '../machine/identity.ts';
 import type { ProcessIdentity } from '../machine/types.ts';
-import { LAB_RUN } from '../paths.ts';
+import { LAB_RUN, LAB_STATE } from '../paths.ts';
 
 /** Whether `path` is a mount point, by the kernel's own list. */
 export function isMountPoint(path: string): boolean {
@@ -21,14 +21,20 @@ export function isMountPoint(path: string): boolean {
   return lines.some((line) => line.split(' ')[4] === path);
 }
 
+/** Makes the lab's folders, closed to all but root also where somebody had made them before. */
+export function prepareFolders(): void {
+  for (const folder of [LAB_RUN, LAB_STATE]) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    chmodSync(folder, 0o700);
+  }
+  shareRunFolder();
+}
+
 /**
  * Makes the lab's run folder a shared mount of its own. Then unpinning a namespace also unpins the copies that
  * mount namespaces of others (services, nodes) made of it; without that they would keep it alive for ever.
  */
-export function prepareRunFolder(): void {
-  mkdirSync(LAB_RUN, { recursive: true, mode: 0o700 });
-  // Also when somebody had made it before: it is what keeps others from the sockets and namespaces in it.
-  chmodSync(LAB_RUN, 0o700);
+function shareRunFolder(): void {
   if (!isMountPoint(LAB_RUN)) mount(LAB_RUN, LAB_RUN, null, MS_BIND | MS_REC);
   mount('none', LAB_RUN, null, MS_REC | MS_SHARED);
   mkdirSync(join(LAB_RUN, 'netns'), { recursive: true, mode: 0o700 });

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deleteNamespace } from '../../../src/kernel/netns.ts';
 import { namespaceOf } from '../../../src/lab/fabric/names.ts';
-import { namespacePath } from '../../../src/lab/paths.ts';
+import { LAB_RUN, namespacePath } from '../../../src/lab/paths.ts';
 import { runningSupervisor } from '../../../src/lab/supervisor/run-folder.ts';
 import type { ClusterView, LabStatus } from '../../../src/lab/supervisor/views.ts';
 import { BUNDLE, flyover, flyoverJson } from './cli.ts';
@@ -108,6 +108,15 @@ describe('commands', () => {
       (await flyover('node', 'exec', 'one', '0', '--', 'ping', '-c', '1', '-W', '2', '203.0.113.9')).code,
     ).toBe(0);
     expect(await pids('one')).toEqual(was);
+  });
+
+  test('an uplink that dies is started again', async () => {
+    const pid = (): number =>
+      (JSON.parse(readFileSync(`${LAB_RUN}/uplink.json`, 'utf8')) as { pid: number }).pid;
+    const former = pid();
+    process.kill(former, 'SIGKILL');
+    await expect.poll(pid, { timeout: 10_000 }).not.toBe(former);
+    await expect.poll(async () => (await flyoverJson<LabStatus>('status')).uplink).toMatch(/^up/);
   });
 
   test('a node that cannot start is a failure, not a refusal; it names the node and where to look', async () => {
