@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { build } from 'esbuild';
+import { buildKubeSchema } from './build-kube-schema.ts';
 
 const root = dirname(import.meta.dirname);
 const dist = join(root, 'dist');
@@ -13,6 +14,11 @@ const BUNDLES = {
   'flyover.js': 'src/cli/main.ts',
   'agent.js': 'src/network/agent/main.ts',
   'supervisor.js': 'src/lab/supervisor/main.ts',
+  'apiserver.js': 'src/lab/kubernetes/apiserver/main.ts',
+  'controllers.js': 'src/lab/kubernetes/controllers/main.ts',
+  'kubelet.js': 'src/lab/kubelet/main.ts',
+  'registry.js': 'src/lab/registry/main.ts',
+  'operator.js': 'src/network/operator/main.ts',
   'outside.js': 'src/cli/demo/outside-program.ts',
   'bench.js': 'bench/main.ts',
 };
@@ -102,7 +108,7 @@ rmSync(stamp, { force: true });
 const dated = `${stamp}.${process.pid}`;
 writeFileSync(dated, '');
 try {
-  const made = [...(await bundles()), ...assets(), ...front()];
+  const made = [...(await bundles()), ...(await buildKubeSchema(dist)), ...assets(), ...front()];
   renameSync(dated, stamp);
   console.error(
     `flyover: built ${made.join(', ')} in ${((performance.now() - started) / 1000).toFixed(1)} s`,

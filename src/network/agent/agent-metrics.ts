@@ -1,5 +1,6 @@
 import type { CounterValue } from '../../kernel/nft/index.ts';
 import { MASQUERADED, SPOOFED } from '../dataplane/table.ts';
+import type { IpamRecord } from './ipam/record.ts';
 import type { IpamStats } from './ipam/store.ts';
 import { Collected, Counter, Histogram, MetricRegistry } from './metrics.ts';
 import type { Observed } from './operations.ts';
@@ -12,6 +13,9 @@ export interface MetricSources {
   readonly ready: () => boolean;
   readonly addresses: () => IpamStats | undefined;
   readonly counters: () => Map<string, CounterValue> | undefined;
+  /** In a cluster: whether it answers, and whose addresses there are. */
+  readonly connected?: () => boolean;
+  readonly records?: () => readonly IpamRecord[];
 }
 
 /** Seconds. An ADD takes 2 to 5 ms, a DEL 15 to 30. */
@@ -50,6 +54,21 @@ export class AgentMetrics {
       const records = sources.addresses()?.records;
       return records === undefined ? [] : [[{}, records]];
     });
+    const { connected, records } = sources;
+    if (connected) {
+      gauge('flyover_kubernetes_connected', 'Whether the API server answers, 1 or 0.', () => [
+        [{}, connected() ? 1 : 0],
+      ]);
+    }
+    if (records) {
+      gauge('flyover_pod_info', 'Pods with an address of this node, always 1.', () =>
+        records().flatMap(({ podNamespace = '', podName = '', podUid = '', addresses }) =>
+          addresses.map(
+            (address) => [{ namespace: podNamespace, pod: podName, uid: podUid, address }, 1] as const,
+          ),
+        ),
+      );
+    }
     this.#durations = registry.register(
       'flyover_operation_duration_seconds',
       new Histogram('Time that the agent took for a CNI command, failed ones included.', BOUNDS),

@@ -1,12 +1,12 @@
-import { unwatchFile, watchFile } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { NftSocket } from '../../kernel/nft/socket.ts';
 import { type CniServer, createCniServer } from '../cni/server.ts';
 import { Dataplane } from '../dataplane/dataplane.ts';
-import { AgentMetrics } from './agent-metrics.ts';
-import { type NodeConfig, parseConfig, readConfigText } from './config.ts';
+import { AgentMetrics, type MetricSources } from './agent-metrics.ts';
+import { type NodeConfig, parseConfig } from './config.ts';
+import { type ConfigSource, FileSource } from './config-source.ts';
 import { HealthServer } from './health.ts';
 import { IpamStore } from './ipam/store.ts';
 import { KeyedMutex } from './mutex.ts';
@@ -15,8 +15,8 @@ import { type Finding, reconcile } from './reconcile.ts';
 import { askRuntime } from './runtime.ts';
 
 export interface AgentOptions {
-  /** Path of node.json. */
-  readonly config: string;
+  /** Path of node.json, or what takes its place. */
+  readonly config: string | ConfigSource;
   /** Folder of the address journal. */
   readonly state: string;
   /** Folder of the sockets. */
@@ -30,7 +30,6 @@ export interface AgentOptions {
   readonly self: readonly string[];
 }
 
-const CONFIG_POLL_MS = 1000;
 const RECONCILE_MS = 60_000;
 /** Every so many reconciliations the runtime is asked too. */
 const RUNTIME_EVERY = 60;
@@ -50,6 +49,7 @@ interface Working {
  */
 export class Agent {
   readonly #options: AgentOptions;
+  readonly #source: ConfigSource;
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
   readonly #health: HealthServer;
@@ -63,9 +63,11 @@ export class Agent {
   #rounds = 0;
   #busy: Promise<void> = Promise.resolve();
   #stopped = false;
+  #reported: { readonly config: NodeConfig | undefined; readonly why: string | undefined } | undefined;
 
   private constructor(options: AgentOptions, log: Logger) {
     this.#options = options;
+    this.#source = typeof options.config === 'string' ? new FileSource(options.config) : options.config;
     this.#log = log;
     this.#metrics = new AgentMetrics({
       version: options.version,
@@ -73,9 +75,10 @@ export class Agent {
       ready: () => this.notReady() === undefined,
       addresses: () => this.#parts?.ipam.stats(),
       counters: () => this.#parts?.dataplane.counters(),
+      ...this.#clusterMetrics(),
     });
     this.#health = new HealthServer({
-      notReady: () => this.notReady() ?? (this.#working ? undefined : 'it is starting'),
+      notReady: () => this.#notServing(),
       metrics: () =>
         this.#metrics.text((name, error) =>
           log.warn({ metric: name, err: error }, 'a metric cannot be read'),
@@ -95,8 +98,8 @@ export class Agent {
     try {
       await agent.#health.listenUnix(join(options.run, 'metrics.sock'));
       if (options.metrics) await agent.#health.listenTcp(options.metrics);
-      await agent.#inTurn(() => agent.#load());
       agent.#watch();
+      await agent.#inTurn(() => agent.#load());
       return agent;
     } catch (error) {
       await agent.stop();
@@ -117,18 +120,18 @@ export class Agent {
   /** Lets running operations end, and leaves the data plane as it is. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    unwatchFile(this.#options.config);
     for (const timer of this.#timers) clearInterval(timer);
     await this.#busy;
     await this.#working?.server.close();
     await this.#parts?.ipam.close();
     this.#parts?.dataplane.close();
+    await this.#source.close();
     await this.#health.close();
   }
 
   /** Configuration, reconciliation and retries run one after another. */
   #inTurn(body: () => Promise<void> | void): Promise<void> {
-    const run = this.#busy.then(() => (this.#stopped ? undefined : body()));
+    const run = this.#busy.then(() => (this.#stopped ? undefined : body())).finally(() => this.#report());
     this.#busy = run.then(
       () => {},
       () => {},
@@ -137,8 +140,10 @@ export class Agent {
   }
 
   #watch(): void {
-    watchFile(this.#options.config, { interval: CONFIG_POLL_MS, persistent: false }, () => {
-      void this.#inTurn(() => this.#load(true)).catch((error: unknown) => this.#failed(error, 'reload'));
+    this.#source.watch({
+      changed: () =>
+        void this.#inTurn(() => this.#load(true)).catch((error: unknown) => this.#failed(error, 'reload')),
+      attached: () => this.#parts?.ipam.stats().records,
     });
     const every = (milliseconds: number, body: () => Promise<void> | void): void => {
       const tick = (): void =>
@@ -155,17 +160,17 @@ export class Agent {
   async #load(onlyChanged = false): Promise<void> {
     let config: NodeConfig;
     try {
-      const text = readConfigText(this.#options.config);
+      const text = this.#source.text();
       if (onlyChanged && text === this.#text) return;
       this.#text = text;
-      config = parseConfig(text, this.#options.config);
+      config = parseConfig(text, this.#source.name);
       this.#parts?.ipam.reconfigure(poolOf(config));
     } catch (error) {
       this.#metrics.reloaded('refused');
       const why = error instanceof Error ? error.message : String(error);
       if (!this.#config) this.#problems = [why];
       this.#log.error(
-        { config: this.#options.config },
+        { config: this.#source.name },
         this.#config ? `${why}\nthe one before stays in force` : why,
       );
       return;
@@ -236,9 +241,11 @@ export class Agent {
     if (!parts) return;
     // The table first: links are compared with it, and it must be there whatever follows.
     this.#apply();
+    const podGone = this.#source.podGone?.bind(this.#source);
+    const asked = withRuntime || (podGone !== undefined && parts.ipam.records().some(podGone));
     const findings = await reconcile(
-      { ...parts, mutex: this.#mutex },
-      withRuntime ? await this.#sandboxes() : undefined,
+      { ...parts, mutex: this.#mutex, podGone },
+      asked ? await this.#sandboxes() : undefined,
     );
     for (const finding of findings) this.#found(finding);
     if (findings.some(({ kind }) => kind === 'adopted' || kind === 'link-deleted')) this.#apply();
@@ -274,8 +281,29 @@ export class Agent {
       return;
     }
     this.#log.warn({ ...line, code: error.code }, `${command} failed: ${error.message}`);
+    this.#source.failed?.(operation);
     // What the kernel refused may be a table or route that somebody took away.
     if (command === 'ADD' && error.code >= 100) void this.#inTurn(() => this.#apply()).catch(() => {});
+  }
+
+  #notServing(): string | undefined {
+    return this.notReady() ?? (this.#working ? undefined : 'it is starting');
+  }
+
+  /** Tells the source how things are, when they are not as they were. */
+  #report(): void {
+    const config = this.#config;
+    const why = this.#notServing();
+    if (this.#stopped || (this.#reported?.config === config && this.#reported?.why === why)) return;
+    this.#reported = { config, why };
+    this.#source.report?.(config, why);
+  }
+
+  /** What only a node of a cluster has. */
+  #clusterMetrics(): Pick<MetricSources, 'connected' | 'records'> {
+    const { connected } = this.#source;
+    if (!connected) return {};
+    return { connected: connected.bind(this.#source), records: () => this.#parts?.ipam.records() ?? [] };
   }
 
   #failed(error: unknown, where: string): void {

@@ -2,7 +2,6 @@ import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CRASH_STEPS, type CrashStep } from './crash.ts';
 import { bundleAgent, NOTHING_LEFT, type PluginAnswer, TestNode } from './testing.ts';
-import { churn } from './testing-churn.ts';
 
 let bundle: string;
 let node: TestNode;
@@ -83,18 +82,6 @@ it.each(CRASH_STEPS.filter((step) => step.startsWith('del:')))('survives SIGKILL
   await Promise.all([...live.keys()].map((pod) => node.cni('DEL', pod)));
   expect(node.leftovers()).toEqual(NOTHING_LEFT);
   expect(node.records()).toEqual([]);
-  await node.stop();
-});
-
-it('leaks nothing and gives no address twice over a thousand pods, killed at every step in turn', async () => {
-  // Each pod costs some 10 ms, each agent some 300.
-  const { kills, unanswered, faults } = await churn(node, { pods: 1000, parallel: 16, every: 20 });
-  expect(faults).toEqual([]);
-  expect(kills).toBeGreaterThan(CRASH_STEPS.length);
-  expect(unanswered).toBeGreaterThan(kills / 2);
-  expect(node.leftovers()).toEqual(NOTHING_LEFT);
-  expect(node.records()).toEqual([]);
-  expect(node.metric('flyover_addresses{block="10.244.0.0/24",state="free"}')).toBe(250);
   await node.stop();
 });
 

@@ -68,30 +68,72 @@ interface ManifestEntry {
  */
 export function install(options: InstallOptions): InstallReport {
   const node = new Node(options.root ?? '/');
-  if (!existsSync(options.front)) {
-    throw new InstallError(`front '${options.front}' does not exist; build it first (npm run build)`);
-  }
+  checkFront(options.front);
   const config = options.config ?? node.path(CONFIG);
   readConfig(config);
   if (options.config) node.file(CONFIG, readFileSync(options.config), 0o644);
 
-  node.copy(options.front, join(PLUGIN_DIRS[0], 'flyover'), 0o755);
+  placeFront(node, options.front);
+  const chained = chainedPlugins(node, options.chain ?? true);
+  node.file(UNIT, unitFile(options.command), 0o644);
+  placeConflist(node, options.cniVersion, chained);
+  node.saveManifest();
+  return node.report(node.foreignConflists());
+}
+
+/**
+ * Puts the plugin on a node, and nothing that would make a runtime call it: the step before the agent starts, where
+ * something else than a unit file starts it.
+ *
+ * @throws InstallError for a missing front, before anything is written
+ */
+export function installFront(options: { readonly root?: string; readonly front: string }): InstallReport {
+  checkFront(options.front);
+  const node = new Node(options.root ?? '/');
+  placeFront(node, options.front);
+  node.saveManifest();
+  return node.report([]);
+}
+
+/** Tells runtimes of the plugin, which has to be there: the step after which a node is ready for pods. */
+export function installConflist(
+  options: Pick<InstallOptions, 'root' | 'cniVersion' | 'chain'>,
+): InstallReport {
+  const node = new Node(options.root ?? '/');
+  placeConflist(node, options.cniVersion, chainedPlugins(node, options.chain ?? true));
+  node.saveManifest();
+  return node.report(node.foreignConflists());
+}
+
+function checkFront(front: string): void {
+  if (existsSync(front)) return;
+  throw new InstallError(`front '${front}' does not exist; build it first (npm run build)`);
+}
+
+function placeFront(node: Node, front: string): void {
   const [home, other] = PLUGIN_DIRS;
+  node.copy(front, join(home, 'flyover'), 0o755);
   // Debian's containerd looks in its own folder only, others in the specification's only: be found by both.
   if (node.exists(other)) node.link(join(other, 'flyover'), join(home, 'flyover'));
+}
+
+/** The reference plugins that go into the list after ours, found by every runtime. */
+function chainedPlugins(node: Node, chain: boolean): string[] {
+  const [home, other] = PLUGIN_DIRS;
   const chained: string[] = [];
   for (const plugin of ['portmap', 'bandwidth', 'loopback']) {
     const found = PLUGIN_DIRS.find((dir) => node.exists(join(dir, plugin)));
-    if (!found || (options.chain === false && plugin !== 'loopback')) continue;
+    if (!found || (!chain && plugin !== 'loopback')) continue;
     if (found === other) node.link(join(home, plugin), join(other, plugin));
     // containerd before 2.0 calls `loopback` by itself; it does not belong in the list.
     if (plugin !== 'loopback') chained.push(plugin);
   }
-  node.file(UNIT, unitFile(options.command), 0o644);
-  const list: Conflist = conflist(options.cniVersion ?? '1.0.0', chained);
+  return chained;
+}
+
+function placeConflist(node: Node, cniVersion: string | undefined, chained: readonly string[]): void {
+  const list: Conflist = conflist(cniVersion ?? '1.0.0', chained);
   node.file(CONFLIST, `${JSON.stringify(list, null, 2)}\n`, 0o644);
-  node.saveManifest();
-  return node.report(node.foreignConflists());
 }
 
 export interface UninstallOptions {

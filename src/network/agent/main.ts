@@ -1,7 +1,10 @@
 import { mkdirSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
+import type { Logger } from 'pino';
 import { DEFAULT_SPOOL } from '../cni/protocol.ts';
+import type { ConfigSource } from './config-source.ts';
 import { crashStepProblem } from './crash.ts';
 import { LIST_ARGUMENT, printSandboxes } from './runtime.ts';
 import { VERSION } from './version.ts';
@@ -10,6 +13,8 @@ const HELP = `Usage: agent [options]
 
 The Flyover node agent: gives pods their addresses and their network.
 
+       agent install-front --front FILE [--root DIR]     puts the plugin on the node, and ends
+
   --config FILE    node configuration (default /etc/flyover/node.json); read again on SIGHUP and when it changes
   --state DIR      address journal (default /var/lib/flyover/agent)
   --run DIR        sockets agent.sock and metrics.sock (default /run/flyover)
@@ -17,6 +22,13 @@ The Flyover node agent: gives pods their addresses and their network.
   --metrics ADDR   serve health and metrics over TCP too, on loopback only: 127.0.0.1:9470
   --log-level L    trace, debug, info (default), warn or error
   --version, --help
+
+In a cluster, instead of --config:
+  --kubeconfig FILE   take node, settings and pods from this API server
+  --in-cluster        the same by the pod's service account
+  --node-name N       which Node this is (default $NODE_NAME, then the host name)
+  --cri SOCKET        the runtime's socket (default /run/containerd/containerd.sock)
+  --no-conflist       do not write the CNI configuration when the agent can serve; somebody else does
 
 Exit codes: 0 stopped by a signal, 1 failure, 2 wrong usage.
 `;
@@ -27,6 +39,11 @@ interface Values {
   run: string;
   spool: string;
   metrics?: string;
+  kubeconfig?: string;
+  'in-cluster': boolean;
+  'node-name'?: string;
+  cri: string;
+  'no-conflist': boolean;
   'log-level': string;
 }
 
@@ -44,6 +61,11 @@ function readArguments(): Values {
         run: { type: 'string', default: '/run/flyover' },
         spool: { type: 'string', default: DEFAULT_SPOOL },
         metrics: { type: 'string' },
+        kubeconfig: { type: 'string' },
+        'in-cluster': { type: 'boolean', default: false },
+        'node-name': { type: 'string' },
+        cri: { type: 'string', default: '/run/containerd/containerd.sock' },
+        'no-conflist': { type: 'boolean', default: false },
         'log-level': { type: 'string', default: 'info' },
         version: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
@@ -65,7 +87,7 @@ async function run(values: Values): Promise<void> {
   setFlagsFromString('--semi-space-growth-factor=1');
   const { pino } = await import('pino');
   const { Agent } = await import('./agent.ts');
-  const { metrics, config, state, run, spool } = values;
+  const { metrics, state, run, spool } = values;
   const log = pino(
     {
       level: values['log-level'],
@@ -78,7 +100,7 @@ async function run(values: Values): Promise<void> {
   mkdirSync(run, { recursive: true, mode: 0o755 });
   const agent = await Agent.start(
     {
-      config,
+      config: await sourceOf(values, log),
       state,
       run,
       spool,
@@ -103,7 +125,40 @@ async function run(values: Values): Promise<void> {
   }
 }
 
-if (process.argv[2] === LIST_ARGUMENT) {
+/** The file, or a cluster. What only a cluster needs is loaded only there. */
+async function sourceOf(values: Values, log: Logger): Promise<string | ConfigSource> {
+  const { kubeconfig } = values;
+  if (kubeconfig === undefined && !values['in-cluster']) return values.config;
+  const { startKubernetesSource } = await import('./kubernetes/start.ts');
+  return startKubernetesSource({
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    nodeName: values['node-name'] ?? process.env.NODE_NAME ?? hostname(),
+    state: values.state,
+    cri: values.cri,
+    conflist: !values['no-conflist'],
+    log,
+  });
+}
+
+/** The plugin on the node, for whoever starts the agent afterwards. */
+async function placeFront(): Promise<void> {
+  const { values } = parseArgs({
+    args: process.argv.slice(3),
+    options: { front: { type: 'string' }, root: { type: 'string', default: '/' } },
+  });
+  if (values.front === undefined) usage('install-front: --front FILE is missing; name the built plugin');
+  const { installFront } = await import('./install.ts');
+  const { written, kept } = installFront({ root: values.root, front: values.front });
+  for (const path of written) process.stdout.write(`written ${path}\n`);
+  for (const path of kept) process.stdout.write(`kept    ${path}\n`);
+}
+
+if (process.argv[2] === 'install-front') {
+  await placeFront().catch((error: unknown) => {
+    process.stderr.write(`agent: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  });
+} else if (process.argv[2] === LIST_ARGUMENT) {
   await printSandboxes(process.argv[3] ?? '').catch((error: unknown) => {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;

@@ -278,12 +278,13 @@ export class PodOperations implements CniHandlers {
 }
 
 /** From CNI_ARGS, as Kubernetes runtimes send them; overlong ones are not worth a failure. */
-function podName({ args }: CniCall): { podNamespace?: string; podName?: string } {
-  const fits = (text: string | undefined): text is string => !!text && text.length <= 253;
-  const { K8S_POD_NAMESPACE: namespace, K8S_POD_NAME: name } = args;
+function podName({ args }: CniCall): { podNamespace?: string; podName?: string; podUid?: string } {
+  const fits = (text: string | undefined, most = 253): text is string => !!text && text.length <= most;
+  const { K8S_POD_NAMESPACE: namespace, K8S_POD_NAME: name, K8S_POD_UID: uid } = args;
   return {
     ...(fits(namespace) ? { podNamespace: namespace } : {}),
     ...(fits(name) ? { podName: name } : {}),
+    ...(fits(uid, 64) ? { podUid: uid } : {}),
   };
 }
 

@@ -32,6 +32,25 @@ function plan(state: Partial<Omit<NodeState, 'namespaceExists'>> & { alive?: boo
   }).map((decision) => [decision.action, 'why' in decision ? decision.why : '']);
 }
 
+describe('planReconcile: a pod that the cluster does not have', () => {
+  const lately = (age: number) => ({ records: [{ ...record, createdAt: minutes(age) }], links: [link] });
+  const gone = () => true;
+
+  it('is released when its runtime does not have it either, after a minute', () => {
+    const sandboxes = new Set(['other']);
+    expect(plan({ ...lately(2), sandboxes, podGone: gone })).toEqual([
+      ['release', 'its runtime does not know the sandbox, and the cluster not the pod'],
+    ]);
+    expect(plan({ ...lately(0.5), sandboxes, podGone: gone })[0]?.[0]).toBe('verify');
+    expect(plan({ ...lately(2), sandboxes, podGone: () => false })[0]?.[0]).toBe('verify');
+  });
+
+  it('stays while its runtime has it, or cannot be asked', () => {
+    expect(plan({ ...lately(60), sandboxes: new Set(['c1']), podGone: gone })[0]?.[0]).toBe('verify');
+    expect(plan({ ...lately(60), podGone: gone })[0]?.[0]).toBe('verify');
+  });
+});
+
 describe('planReconcile: a record', () => {
   it.each<[string, Parameters<typeof plan>[0], string, RegExp]>([
     ['with all in place is verified', { links: [link] }, 'verify', /^$/],

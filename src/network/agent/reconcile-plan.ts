@@ -11,6 +11,8 @@ export interface NodeState {
   readonly namespaceExists: (path: string) => boolean;
   /** Ids of the runtime's sandboxes; undefined when it was not, or could not be asked. */
   readonly sandboxes: ReadonlySet<string> | undefined;
+  /** Whether the cluster has certainly no such pod any more; without a cluster nobody can say. */
+  readonly podGone?: ((record: IpamRecord) => boolean) | undefined;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -32,6 +34,8 @@ export type Decision =
  * up on the whole after four minutes. Until then "not listed" means nothing.
  */
 const UNLISTED_GRACE_MS = 5 * 60_000;
+/** Of a pod that the cluster does not have nobody starts the sandbox any more, apart from what is under way. */
+const GONE_GRACE_MS = 60_000;
 
 /**
  * Compares what was written down with the kernel and the runtime, and says what to do about each difference. Pure.
@@ -55,8 +59,11 @@ function decide(record: IpamRecord, link: FoundLink | undefined, state: NodeStat
   if (!link && !alive) return { action: 'release', of, why: 'its namespace and its link are gone' };
   const unlisted = state.sandboxes !== undefined && !state.sandboxes.has(record.containerId);
   const age = state.now - Date.parse(record.createdAt);
-  if (unlisted && (age > UNLISTED_GRACE_MS || age < -UNLISTED_GRACE_MS || Number.isNaN(age))) {
-    return { action: 'release', of, why: 'its runtime does not know the sandbox' };
+  const gone = unlisted && state.podGone?.(record) === true;
+  const grace = gone ? GONE_GRACE_MS : UNLISTED_GRACE_MS;
+  if (unlisted && (age > grace || age < -grace || Number.isNaN(age))) {
+    const why = 'its runtime does not know the sandbox';
+    return { action: 'release', of, why: gone ? `${why}, and the cluster not the pod` : why };
   }
   if (!link) return { action: 'keep', of, why: 'its link is missing' };
   if (!alive)

@@ -13,6 +13,8 @@ export interface ReconcileParts {
   readonly dataplane: Dataplane;
   readonly mutex: KeyedMutex;
   readonly operations: PodOperations;
+  /** Whether the cluster has certainly no such pod any more. */
+  readonly podGone?: ((record: IpamRecord) => boolean) | undefined;
 }
 
 /** One difference between what was written down, the kernel and the runtime, and what became of it. */
@@ -33,9 +35,9 @@ export async function reconcile(
   parts: ReconcileParts,
   sandboxes: ReadonlySet<string> | undefined,
 ): Promise<Finding[]> {
-  const { ipam, dataplane, mutex } = parts;
+  const { ipam, dataplane, mutex, podGone } = parts;
   const planned = (records: readonly IpamRecord[], links: readonly FoundLink[]): Decision[] =>
-    planReconcile({ records, links, namespaceExists, sandboxes, now: Date.now() });
+    planReconcile({ records, links, namespaceExists, sandboxes, podGone, now: Date.now() });
   const findings: Finding[] = [];
   for (const first of planned(ipam.records(), dataplane.foundLinks())) {
     const key = objectOf(first);

@@ -78,13 +78,15 @@ export class TestNode {
   }
 
   /** Starts the agent. Resolves when it serves, or (`ready: false`) when it has said something. */
-  async start(env: NodeJS.ProcessEnv = {}, { ready = true } = {}): Promise<void> {
+  async start(
+    env: NodeJS.ProcessEnv = {},
+    { ready = true, source = ['--config', this.path('node.json')] } = {},
+  ): Promise<void> {
     const folder = (name: string): string[] => [`--${name}`, this.path(name)];
     const command = [
       process.execPath,
       this.#agent,
-      '--config',
-      this.path('node.json'),
+      ...source,
       ...folder('state'),
       ...folder('run'),
       ...folder('spool'),
@@ -151,6 +153,7 @@ export class TestNode {
     {
       netns = containerId && this.net.nowhere(containerId),
       ifName = 'eth0',
+      uid = '',
       config = {} as Record<string, unknown>,
     } = {},
   ): Promise<PluginAnswer | undefined> {
@@ -161,7 +164,9 @@ export class TestNode {
       containerId,
       netns: attachment ? netns : '',
       ifName: attachment ? ifName : '',
-      args: attachment ? `K8S_POD_NAMESPACE=default;K8S_POD_NAME=${containerId}` : '',
+      args: attachment
+        ? `K8S_POD_NAMESPACE=default;K8S_POD_NAME=${containerId}${uid && `;K8S_POD_UID=${uid}`}`
+        : '',
       path: '/opt/cni/bin',
       config: { cniVersion: '1.1.0', name: 'flyover', type: 'flyover', ...config },
     };

@@ -17,6 +17,7 @@ export interface Attachment extends AttachmentKey {
   /** From CNI_ARGS, where a Kubernetes runtime sent them. */
   readonly podNamespace?: string;
   readonly podName?: string;
+  readonly podUid?: string;
   /** Name of the CNI network (conflist) that it was attached by; GC concerns one network at a time. */
   readonly network?: string;
   /** Whether it has host ports, whose connections are tracked. */
@@ -46,6 +47,7 @@ const attachment = {
   hostLink: z.string().max(15),
   podNamespace: z.string().max(253).exactOptional(),
   podName: z.string().max(253).exactOptional(),
+  podUid: z.string().max(64).exactOptional(),
   network: z.string().max(255).exactOptional(),
   tracked: z.boolean().exactOptional(),
 };
