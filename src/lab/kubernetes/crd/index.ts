@@ -1,0 +1,2 @@
+export { type CrdPlugin, crdPlugin } from './plugin.ts';
+export { CLEANUP, CRDS } from './types.ts';
