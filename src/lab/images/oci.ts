@@ -23,6 +23,10 @@ export interface ImageDefaults {
   readonly entrypoint?: readonly string[];
   readonly command?: readonly string[];
   readonly env?: readonly string[];
+  /** Such as `SIGQUIT`; a runtime's own default is SIGTERM. */
+  readonly stopSignal?: string;
+  /** Such as `80/tcp`: what it listens on, for readers. */
+  readonly ports?: readonly string[];
 }
 
 /** An image in the layout: what an importer needs to know. */
@@ -72,6 +76,10 @@ export function writeImage(
       ...(defaults.env ? { Env: defaults.env } : {}),
       ...(defaults.entrypoint ? { Entrypoint: defaults.entrypoint } : {}),
       ...(defaults.command ? { Cmd: defaults.command } : {}),
+      ...(defaults.stopSignal ? { StopSignal: defaults.stopSignal } : {}),
+      ...(defaults.ports
+        ? { ExposedPorts: Object.fromEntries(defaults.ports.map((port) => [port, {}])) }
+        : {}),
       WorkingDir: '/',
     },
     rootfs: { type: 'layers', diff_ids: layers.map((layer) => layer.digest) },

@@ -1,17 +1,26 @@
 import type { ImageDefaults } from './oci.ts';
 import { addDirectory, addFile, addLink, type Tree } from './tree.ts';
 
+/** Where programs are looked for in our images. */
+export const PATH_VARIABLE = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 /** One layer: the named packages whole, and of what they depend on only the shared libraries they load. */
 export interface LayerRecipe {
   readonly packages: readonly string[];
-  /** Files of this host instead: target path in the image by host path. Static programs only. */
+  /** Files of this host besides: target path in the image by host path. Programs bring no libraries along. */
   readonly hostFiles?: Readonly<Record<string, string>>;
+  /** Files of the recipe's own by path, over those of packages. */
+  readonly files?: Readonly<Record<string, { readonly content: string; readonly mode?: number }>>;
+  /** Empty folders that programs expect; without a leading slash. */
+  readonly folders?: readonly string[];
+  /** The certificates of ca-certificates, which must be among the packages, in the one file where programs look. */
+  readonly certificates?: boolean;
   /** Lay out Debian's merged /usr, accounts and the folders that programs expect. */
   readonly skeleton?: boolean;
   /** Links that Debian's alternatives would set up: target by path. */
   readonly links?: Readonly<Record<string, string>>;
-  /** Commands of busybox under their own names, where no package brings its own. */
-  readonly applets?: boolean;
+  /** Commands of busybox under their own names, where no package brings its own; with `all` also the unwanted. */
+  readonly applets?: boolean | 'all';
 }
 
 export interface Recipe {
@@ -39,33 +48,33 @@ export const BASE_LAYER: LayerRecipe = {
   applets: true,
 };
 
+/** What one tries a network with. */
+export const TOOLBOX_LAYER: LayerRecipe = {
+  // Debian's curl looks up the container's own name when it starts (libldap does): without myhostname that takes
+  // five seconds wherever no DNS answers.
+  packages: [
+    'curl',
+    'iperf3',
+    'iproute2',
+    'iputils-ping',
+    'libnss-myhostname',
+    'netcat-openbsd',
+    'socat',
+    'tcpdump',
+  ],
+  links: { 'usr/bin/nc': 'nc.openbsd' },
+};
+
 /**
- * What one tries a network with. Its shell is dash and not busybox's, which prefers its own applets to what is on
+ * Small, to be on every node at once. Its shell is dash and not busybox's, which prefers its own applets to what is on
  * PATH. It waits when it is started without a command.
  */
 export const TOOLBOX: Recipe = {
-  name: 'flyover/toolbox',
-  layers: [
-    BASE_LAYER,
-    {
-      // Debian's curl looks up the container's own name when it starts (libldap does): without myhostname that takes
-      // five seconds wherever no DNS answers.
-      packages: [
-        'curl',
-        'iperf3',
-        'iproute2',
-        'iputils-ping',
-        'libnss-myhostname',
-        'netcat-openbsd',
-        'socat',
-        'tcpdump',
-      ],
-      links: { 'usr/bin/nc': 'nc.openbsd' },
-    },
-  ],
+  name: 'localhost/flyover/toolbox',
+  layers: [BASE_LAYER, TOOLBOX_LAYER],
   defaults: {
     command: ['/usr/bin/catatonit', '-P'],
-    env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'LANG=C.UTF-8'],
+    env: [PATH_VARIABLE, 'LANG=C.UTF-8'],
   },
 };
 

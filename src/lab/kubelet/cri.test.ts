@@ -90,6 +90,14 @@ describe('the client', () => {
     const { stdout, stderr, exitCode } = await cri.execSync('c', ['ls', '-l'], 5);
     expect([[...stdout], [...stderr], exitCode]).toEqual([[1, 0, 255], [], 3]);
     expect(seen.at(-1)?.request).toEqual({ containerId: 'c', cmd: ['ls', '-l'], timeout: '5' });
+    answers.set('Exec', (done) => done(null, { url: 'http://10.0.0.4:1/exec/a' }));
+    answers.set('PortForward', (done) => done(null, { url: 'http://10.0.0.4:1/portforward/b' }));
+    expect(await cri.exec({ containerId: 'c', cmd: ['sh'], tty: true, stdin: true, stdout: true })).toBe(
+      'http://10.0.0.4:1/exec/a',
+    );
+    expect(seen.at(-1)?.request).toMatchObject({ tty: true, stdin: true, stdout: true, stderr: false });
+    expect(await cri.portForward('s', [80, 443])).toBe('http://10.0.0.4:1/portforward/b');
+    expect(seen.at(-1)?.request).toEqual({ podSandboxId: 's', port: [80, 443] });
     expect(await cri.listPodSandbox()).toEqual([]);
     expect(await cri.imageStatus('none')).toBeUndefined();
   });

@@ -171,6 +171,34 @@ export class CriClient {
     return this.#call('ExecSync', request, `${cmd[0]} in ${containerId}`, { timeoutMs });
   }
 
+  /**
+   * Where the runtime's streaming server waits for this program's streams (WebSocket or SPDY); good for one
+   * connection within a minute. With `tty` there is no stderr.
+   */
+  async exec(request: CriRequest<'ExecRequest'>): Promise<string> {
+    return (await this.#call('Exec', request, `${request.cmd?.[0]} in ${request.containerId}`)).url;
+  }
+
+  /** As {@link exec}, for the streams of the container's own first process. */
+  async attach(request: CriRequest<'AttachRequest'>): Promise<string> {
+    return (await this.#call('Attach', request, request.containerId ?? '')).url;
+  }
+
+  /** As {@link exec}, for connections to ports of the pod's loopback. */
+  async portForward(podSandboxId: string, port: readonly number[]): Promise<string> {
+    return (await this.#call('PortForward', { podSandboxId, port }, podSandboxId)).url;
+  }
+
+  /** Makes the runtime write to a new file at the container's log path, after the old one was moved away. */
+  async reopenContainerLog(containerId: string): Promise<void> {
+    await this.#call('ReopenContainerLog', { containerId }, containerId);
+  }
+
+  /** The file systems that hold images, and how much of them images take. */
+  async imageFsInfo(): Promise<CriReply<'FilesystemUsage'>[]> {
+    return (await this.#call('ImageFsInfo', {}, 'all')).imageFilesystems;
+  }
+
   async listImages(): Promise<CriReply<'Image'>[]> {
     return (await this.#call('ListImages', {}, 'all')).images;
   }

@@ -1,0 +1,30 @@
+/*
+ * The dictionary with which SPDY/3 begins the compression of headers (section 2.6.10.1 of the protocol's draft 3.1): names and
+ * values with their lengths in four bytes, then text as it is.
+ */
+
+const WORDS =
+  'options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age allow authorization cache-control connection content-base content-encoding content-language content-length content-location content-md5 content-range content-type date etag expect expires from host if-match if-modified-since if-none-match if-range if-unmodified-since last-modified location max-forwards pragma proxy-authenticate proxy-authorization range referer retry-after server te trailer transfer-encoding upgrade user-agent vary via warning www-authenticate method get status'.split(
+    ' ',
+  );
+const REST = ['200 OK', 'version', 'HTTP/1.1', 'url', 'public', 'set-cookie', 'keep-alive', 'origin'];
+const TEXT =
+  '100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505' +
+  '203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized403 Forbidden' +
+  '404 Not Found500 Internal Server Error501 Not Implemented503 Service Unavailable' +
+  'Jan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMT' +
+  'chunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,text/javascript,' +
+  'publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.';
+
+function withLength(word: string): Buffer {
+  const bytes = Buffer.alloc(4 + word.length, word, 'latin1');
+  bytes.writeUInt32BE(word.length, 0);
+  bytes.write(word, 4, 'latin1');
+  return bytes;
+}
+
+/** Its Adler-32 checksum, which the compressed stream names, is 0xe3c6a7c2. */
+export const DICTIONARY: Buffer = Buffer.concat([
+  ...[...WORDS, ...REST].map(withLength),
+  Buffer.from(TEXT, 'latin1'),
+]);
