@@ -3,7 +3,10 @@ import { agentCommandGroup } from './commands/agent.ts';
 import { benchCommand } from './commands/bench.ts';
 import { clusterCommand } from './commands/cluster.ts';
 import { downCommand } from './commands/down.ts';
+import { envCommand } from './commands/env.ts';
 import { hostCommand, siteCommand } from './commands/host.ts';
+import { imageCommand } from './commands/image.ts';
+import { kubeconfigCommand } from './commands/kubeconfig.ts';
 import { nodeCommand } from './commands/node.ts';
 import { statusCommand } from './commands/status.ts';
 import { upCommand } from './commands/up.ts';
@@ -30,9 +33,12 @@ export function flyoverProgram(): Command {
     statusCommand,
     clusterCommand,
     nodeCommand,
+    kubeconfigCommand,
+    envCommand,
     vnetCommand,
     hostCommand,
     siteCommand,
+    imageCommand,
     benchCommand,
     agentCommandGroup,
     doctorCommand,

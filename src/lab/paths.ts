@@ -9,6 +9,9 @@ export const LAB_DISKS = join(LAB_STATE, 'nodes');
 /** Where downloaded packages and built images are kept between labs. */
 export const LAB_CACHE = '/var/cache/flyover-lab';
 
+/** What `flyover env` writes, a folder for each user, which is that user's own. */
+export const LAB_ENV = '/run/flyover-env';
+
 /** The supervisor's HTTP socket, mode 0600. */
 export const SUPERVISOR_SOCKET = join(LAB_RUN, 'supervisor.sock');
 

@@ -17,6 +17,8 @@ const columns: Column<ClusterView>[] = [
   },
   { header: 'NODES', value: (cluster) => cluster.nodes.length, align: 'right' },
   { header: 'POD CIDR', value: (cluster) => cluster.podCidr },
+  { header: 'SERVICE CIDR', value: (cluster) => cluster.serviceCidr },
+  { header: 'API', value: (cluster) => `https://${cluster.apiServerAddress}` },
   { header: 'VNET', value: (cluster) => cluster.virtualNetwork },
   { header: 'SUBNET', value: (cluster) => cluster.subnet },
   { header: 'MAX PODS', value: (cluster) => cluster.maxPods, align: 'right' },
@@ -29,6 +31,10 @@ interface CreateOptions {
   vnet?: string;
   subnet?: string;
   maxPods?: number | string;
+  minCount?: number | string;
+  maxCount?: number | string;
+  serviceCidr?: string;
+  dnsServiceIp?: string;
   output: Format;
 }
 
@@ -55,6 +61,16 @@ export function clusterCommand(): Command {
       `pods on one node, ${MAX_PODS.least}..${MAX_PODS.most} (default: ${MAX_PODS.default})`,
       wholeNumber,
     )
+    .option('--min-count <count>', 'fewest nodes, for the cluster autoscaler (default: 1)', wholeNumber)
+    .option('--max-count <count>', 'most nodes; turns the cluster autoscaler on', wholeNumber)
+    .option(
+      '--service-cidr <cidr>',
+      'range that Services take their addresses from (default: 10.0.0.0/16, or the next free /16)',
+    )
+    .option(
+      '--dns-service-ip <address>',
+      "address of the cluster's DNS (default: the tenth of the service CIDR)",
+    )
     .addOption(outputOption())
     .addHelpText(
       'after',
@@ -73,6 +89,10 @@ export function clusterCommand(): Command {
           nodes: options.nodes,
           podCidr: options.podCidr,
           maxPods: options.maxPods,
+          minCount: options.minCount,
+          maxCount: options.maxCount,
+          serviceCidr: options.serviceCidr,
+          dnsServiceIp: options.dnsServiceIp,
           vnet: vnet?.name,
           vnetPrefix: vnet?.range,
           subnet: subnet?.name,

@@ -3,7 +3,7 @@ import { pickNode } from '../../lab/azure/door/machine.ts';
 import { LabError } from '../../lab/errors.ts';
 import { execInMachine, findMachine } from '../../lab/machine/index.ts';
 import { call } from '../../lab/supervisor/client.ts';
-import { machineRefOf } from '../../lab/supervisor/node-start.ts';
+import { machineRefOf } from '../../lab/supervisor/machine-files.ts';
 import type { ClusterView, NodeView } from '../../lab/supervisor/views.ts';
 import { apiPath, callWithProgress } from '../lab-call.ts';
 import { type Column, type Format, outputOption } from '../output.ts';
@@ -23,6 +23,7 @@ export const nodeColumns: Column<NodeView>[] = [
   { header: 'PODS IN', value: (node) => node.nodeBlock },
   { header: 'CONTAINERD', value: (node) => node.containerd },
   { header: 'AGENT', value: (node) => node.agent },
+  { header: 'KUBELET', value: (node) => node.kubelet },
   { header: 'ERROR', value: (node) => node.error, wrap: true },
 ];
 

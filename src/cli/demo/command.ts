@@ -57,7 +57,7 @@ async function runDemo(onLine: (line: DemoReport['lines'][number]) => void): Pro
     }
   } finally {
     progress.end();
-    stage.close();
+    await stage.close();
   }
   report.seconds = Number(((performance.now() - started) / 1000).toFixed(1));
   return report;

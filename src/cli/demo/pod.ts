@@ -1,7 +1,13 @@
-import { CriClient } from '../../lab/kubelet/cri.ts';
-import { criSocket, findMachine } from '../../lab/machine/index.ts';
-import { machineRefOf } from '../../lab/supervisor/node-start.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { KubeClient } from '../../kube/client.ts';
+import { type KubeConfig, parseKubeConfig } from '../../kube/kube-config.ts';
+import { PODS } from '../../kube/resources.ts';
+import type { Pod as PodObject } from '../../kube/types.ts';
+import { findMachine } from '../../lab/machine/index.ts';
+import { machineRefOf } from '../../lab/supervisor/machine-files.ts';
 import type { NodeView } from '../../lab/supervisor/views.ts';
+import { kubeconfigOf } from '../commands/kubeconfig.ts';
+import { execInPod } from './pod-exec.ts';
 
 /** TCP port on which every pod of the demo answers with its own name and the address that it sees the caller at. */
 export const ECHO_PORT = 8080;
@@ -12,7 +18,13 @@ export const ECHO_SERVICE = [
   'SYSTEM:echo $ECHO_NAME $SOCAT_PEERADDR',
 ];
 
-/** A pod of one container, made through the node's CRI socket as a kubelet would make it. */
+const NAMESPACE = 'default';
+/** How long a pod may take until it runs, and a program in it until it ends, in milliseconds. */
+const START_MS = 60_000;
+const EXEC_MS = 20_000;
+const POLL_MS = 50;
+
+/** A pod of one container. */
 export interface Pod {
   name: string;
   address: string;
@@ -21,21 +33,29 @@ export interface Pod {
   exec(argv: string[]): Promise<{ code: number; output: string }>;
 }
 
-/** The container runtimes of nodes, one connection each. */
-export class Runtimes {
-  readonly #clients = new Map<string, CriClient>();
+/** The Kubernetes APIs of clusters, one connection each. */
+export class Apis {
+  readonly #open = new Map<string, Promise<{ config: KubeConfig; client: KubeClient }>>();
 
-  of(node: NodeView): CriClient {
-    let client = this.#clients.get(node.name);
-    if (!client) {
-      client = new CriClient(criSocket(machineOf(node)));
-      this.#clients.set(node.name, client);
+  async of(cluster: string): Promise<{ config: KubeConfig; client: KubeClient }> {
+    let api = this.#open.get(cluster);
+    if (!api) {
+      api = kubeconfigOf(cluster).then((text) => {
+        const config = parseKubeConfig(text);
+        return { config, client: new KubeClient(config, { userAgent: 'flyover-demo' }) };
+      });
+      this.#open.set(cluster, api);
     }
-    return client;
+    return await api;
   }
 
-  close(): void {
-    for (const client of this.#clients.values()) client.close();
+  /** A cluster that was made anew has another API. */
+  forget(cluster: string): void {
+    this.#open.delete(cluster);
+  }
+
+  async close(): Promise<void> {
+    for (const api of this.#open.values()) (await api).client.close();
   }
 }
 
@@ -45,45 +65,47 @@ export function machineOf(node: NodeView): NonNullable<ReturnType<typeof findMac
   return machine;
 }
 
-/** Starts a pod that answers on {@link ECHO_PORT}. The image must be on the node. */
-export async function startPod(cri: CriClient, node: NodeView, name: string, image: string): Promise<Pod> {
-  const sandbox = {
-    metadata: { name, uid: `${node.cluster}-${name}`, namespace: 'demo', attempt: 0 },
-    hostname: name,
-    logDirectory: `/var/log/pods/demo_${name}`,
-    linux: {},
-  };
-  const id = await cri.runPodSandbox(sandbox);
-  const container = await cri.createContainer(
-    id,
-    {
-      metadata: { name: 'echo', attempt: 0 },
-      image: { image },
-      command: ECHO_SERVICE,
-      envs: [{ key: 'ECHO_NAME', value: `${node.cluster}/${name}` }],
-      logPath: 'echo.log',
-      linux: {},
-    },
-    sandbox,
-  );
-  await cri.startContainer(container);
-  const { status } = await cri.podSandboxStatus(id);
+/** Starts a pod on a node that answers on {@link ECHO_PORT}, and waits until it runs. The image must be on the node. */
+export async function startPod(apis: Apis, node: NodeView, name: string, image: string): Promise<Pod> {
+  const { client, config } = await apis.of(node.cluster);
+  await client.create(PODS, manifest(node, name, image));
+  const deadline = Date.now() + START_MS;
+  for (;;) {
+    const pod = await client.get(PODS, { namespace: NAMESPACE, name });
+    const address = pod.status?.podIP;
+    if (pod.status?.phase === 'Running' && address !== undefined) {
+      const exec = (argv: string[]) => execInPod(config, { namespace: NAMESPACE, name }, argv, EXEC_MS);
+      return { name, address, node, exec };
+    }
+    if (Date.now() > deadline) throw new Error(`pod ${name} does not run: ${whyNot(pod)}`);
+    await delay(POLL_MS);
+  }
+}
+
+function manifest(node: NodeView, name: string, image: string): PodObject {
   return {
-    name,
-    address: status.network?.ip ?? '',
-    node,
-    exec: async (argv) => {
-      const { exitCode, stdout, stderr } = await cri.execSync(container, argv, 20);
-      return { code: exitCode, output: Buffer.concat([stdout, stderr]).toString().trim() };
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: NAMESPACE, labels: { app: 'echo' } },
+    spec: {
+      nodeSelector: { 'kubernetes.io/hostname': node.name },
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        {
+          name: 'echo',
+          image,
+          imagePullPolicy: 'IfNotPresent',
+          command: ECHO_SERVICE,
+          env: [{ name: 'ECHO_NAME', value: `${node.cluster}/${name}` }],
+          ports: [{ containerPort: ECHO_PORT }],
+        },
+      ],
     },
   };
 }
 
-/** Removes the demo's pods of an earlier run. */
-export async function removePods(cri: CriClient): Promise<void> {
-  for (const sandbox of await cri.listPodSandbox()) {
-    if (sandbox.metadata?.namespace !== 'demo') continue;
-    await cri.stopPodSandbox(sandbox.id);
-    await cri.removePodSandbox(sandbox.id);
-  }
+function whyNot({ status }: PodObject): string {
+  const waiting = status?.containerStatuses?.[0]?.state?.waiting;
+  const condition = status?.conditions?.find((each) => each.status === 'False');
+  return waiting?.message ?? waiting?.reason ?? condition?.message ?? status?.phase ?? 'it has no status';
 }

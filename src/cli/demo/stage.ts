@@ -5,7 +5,7 @@ import { LAB_CACHE } from '../../lab/paths.ts';
 import { call } from '../../lab/supervisor/client.ts';
 import type { ClusterView, HostView, NodeView } from '../../lab/supervisor/views.ts';
 import { apiPath } from '../lab-call.ts';
-import { machineOf, type Pod, Runtimes, startPod } from './pod.ts';
+import { Apis, machineOf, type Pod, startPod } from './pod.ts';
 
 export const NETWORK = 'demo-vnet';
 export const CLUSTER = 'demo';
@@ -17,7 +17,7 @@ export const SITE = 'demo-office';
 
 /** Everything the demo's lines are proved on. */
 export class Stage {
-  readonly #runtimes = new Runtimes();
+  readonly #apis = new Apis();
   readonly #step: (text: string) => void;
   #image = '';
   cluster!: ClusterView;
@@ -112,13 +112,13 @@ export class Stage {
   }
 
   async pod(node: NodeView, name: string): Promise<Pod> {
-    const pod = await startPod(this.#runtimes.of(node), node, name, this.#image);
+    const pod = await startPod(this.#apis, node, name, this.#image);
     this.#step(`pod ${node.cluster}/${name} runs on ${node.name} at ${pod.address}`);
     return pod;
   }
 
-  close(): void {
-    this.#runtimes.close();
+  async close(): Promise<void> {
+    await this.#apis.close();
   }
 
   async #host(name: string, place: object): Promise<HostView> {

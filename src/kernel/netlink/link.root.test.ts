@@ -349,6 +349,20 @@ describe('deletion', () => {
     expect(turns).toBeGreaterThan(2);
   });
 
+  test('in the background: a deleted link is done with before the kernel lets the caller go', async () => {
+    const names = make(rt, 0, 12);
+    const inTurn = process.hrtime.bigint();
+    for (const name of names.slice(0, 6)) rt.deleteLink(name);
+    const background = process.hrtime.bigint();
+    for (const name of names.slice(6)) {
+      await rt.deleteLinkAsync(name);
+      expect(rt.link(name)).toBeUndefined();
+    }
+    const end = process.hrtime.bigint();
+    expect(end - background).toBeLessThan(background - inTurn);
+    expect(left()).toEqual([]);
+  });
+
   test('one that cannot be deleted does not spoil the others', async () => {
     const names = make(rt, 0, 4);
     const outcomes = await Promise.allSettled(

@@ -24,6 +24,14 @@ export interface Cluster {
   subnet: string;
   podCidr: string;
   maxPods: number;
+  /** Addresses of Services, which no network routes. */
+  serviceCidr: string;
+  /** The Service of the cluster's DNS, inside `serviceCidr`. */
+  dnsServiceIp: string;
+  /** How many nodes the cluster's autoscaler may have; without it nobody adds or removes nodes but its owner. */
+  autoscaler?: { min: number; max: number };
+  /** Where the Kubernetes API is served: an address on the lab's internet. */
+  apiServerAddress: string;
 }
 
 /** A node of a cluster. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNamespace, deleteNamespace } from '../../kernel/netns.ts';
 import { namespaceOf } from './names.ts';
-import { TestFabric, testModel, testNode } from './testing.ts';
+import { TestFabric, testCluster, testModel, testNode } from './testing.ts';
 
 /** Needs root. How the fabric follows its resources while they come and go, and what it repairs. */
 const fabric = new TestFabric();
@@ -14,13 +14,7 @@ afterAll(() => fabric.remove());
 describe('the fabric follows its resources', () => {
   test('a cluster may hold its whole pod CIDR in one block, and again when the plan is applied again', () => {
     const model = testModel();
-    model.clusters.push({
-      name: 'tiny',
-      virtualNetwork: 'hub',
-      subnet: 'a',
-      podCidr: '10.77.3.0/24',
-      maxPods: 30,
-    });
+    model.clusters.push(testCluster('tiny', 'a', '10.77.3.0/24', 13));
     model.machines.push({ ...testNode('tiny', 0, '10.0.1.77'), nodeBlock: '10.77.3.0/24' });
     for (let round = 0; round < 2; round++) {
       fabric.apply(model);
@@ -35,14 +29,8 @@ describe('the fabric follows its resources', () => {
 
   test('pod CIDRs of clusters in one network may overlap in any way', () => {
     const model = testModel();
-    const inner = {
-      name: 'inner',
-      virtualNetwork: 'hub',
-      subnet: 'a',
-      podCidr: '10.244.128.0/17',
-      maxPods: 30,
-    };
-    model.clusters.push(inner, { ...inner, name: 'outer', podCidr: '10.240.0.0/12' });
+    const inner = testCluster('inner', 'a', '10.244.128.0/17', 13);
+    model.clusters.push(inner, testCluster('outer', 'a', '10.240.0.0/12', 14));
     fabric.apply(model);
     const before = fabric.refused('vnet-hub', 'outside_to_pod');
     expect(fabric.ping(namespaceOf.host('near'), '10.241.0.9')).toBe(false);

@@ -92,6 +92,7 @@ export function chainsOf(filter: FilterPlan): ChainPlan[] {
             [from('vnet'), toPods, ...refuse('outside_to_pod')],
             [from('vnet'), fromPods, ...refuse('spoofed')],
             spoofedFrom('n-*'),
+            spoofedFrom('control'),
           ],
         },
         { name: 'forward', hook: FORWARD, rules: [[to('vnet'), fromPods, ...refuse('unmasked')]] },
@@ -130,7 +131,7 @@ export function chainsOf(filter: FilterPlan): ChainPlan[] {
           hook: INGRESS,
           rules: [
             [inSet(ip('daddr'), 'private'), ...refuse('private')],
-            ...['v-*', 'h-*', 'machine'].map(spoofedFrom),
+            ...['v-*', 'h-*', 'k-*', 'machine'].map(spoofedFrom),
           ],
         },
         {

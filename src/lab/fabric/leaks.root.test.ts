@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { linkName, namespaceOf, PORT_PREFIX } from './names.ts';
-import { TestFabric, testModel, testNode } from './testing.ts';
+import { TestFabric, testCluster, testModel, testNode } from './testing.ts';
 
 /** Needs root. What must not get through the fabric, and what errors must. */
 const fabric = new TestFabric();
@@ -24,7 +24,7 @@ function ip(namespace: string, ...argv: string[]): void {
 beforeAll(() => {
   const model = testModel();
   model.virtualNetworks[0]!.subnets.push({ name: 'c', addressPrefix: '10.0.3.0/24' });
-  model.clusters.push({ ...model.clusters[0]!, name: 'three', subnet: 'c', podCidr: '10.245.0.0/16' });
+  model.clusters.push(testCluster('three', 'c', '10.245.0.0/16', 13));
   model.machines.push({ ...testNode('three', 0, '10.0.3.4'), nodeBlock: '10.245.0.0/24' });
   fabric.apply(model);
 });

@@ -11,6 +11,8 @@ export const namespaceOf = {
   /** The cluster's routing domain, between its nodes and their virtual network. */
   domain: (cluster: string): string => `domain-${cluster}`,
   node: (node: string): string => `node-${node}`,
+  /** The machine that the cluster's Kubernetes API runs on. */
+  controlPlane: (cluster: string): string => `control-${cluster}`,
   host: (host: string): string => `host-${host}`,
   site: (site: string): string => `site-${site}`,
 };
@@ -28,6 +30,7 @@ export const PORT_PREFIX = {
   virtualNetwork: 'v-',
   peering: 'p-',
   site: 's-',
+  controlPlane: 'k-',
 };
 
 /** The most that the kernel takes (IFNAMSIZ less the final zero). */

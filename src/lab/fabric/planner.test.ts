@@ -5,7 +5,7 @@ import { syncFilter } from './filter-sync.ts';
 import { workingPeerings } from './model.ts';
 import { linkName, macOf, PORT_PREFIX } from './names.ts';
 import { planFabric } from './planner.ts';
-import { testModel, testNode } from './testing.ts';
+import { testCluster, testModel, testNode } from './testing.ts';
 
 /** The model of the tests, without one network and the second node of a cluster. */
 const model = testModel();
@@ -34,7 +34,8 @@ describe('fabric plan', () => {
 
   test('no router beyond the domains has a route to a pod', () => {
     for (const [name, namespace] of plan.namespaces) {
-      if (name.startsWith('domain-')) continue;
+      // A control plane reaches them by the tunnel to its own nodes.
+      if (name.startsWith('domain-') || name.startsWith('control-')) continue;
       expect(namespace.routes.filter((route) => route.dst.startsWith('10.244'))).toEqual([]);
     }
   });
@@ -50,9 +51,22 @@ describe('fabric plan', () => {
     ]);
   });
 
+  test('a control plane is on the internet, and reaches its own nodes and pods by the tunnel alone', () => {
+    expect(routesOf('control-two')).toEqual([
+      'unicast default eth0',
+      'unicast 10.0.2.0/24 nodes',
+      'unicast 10.244.0.0/16 nodes',
+    ]);
+    expect(routesOf('domain-two')).toContain('unicast 198.19.0.12/32 control');
+    expect(routesOf('domain-one')).not.toContain('unicast 198.19.0.12/32 control');
+    expect(routesOf('internet')).toContain(
+      `unicast 198.19.0.12/32 ${linkName(PORT_PREFIX.controlPlane, 'two')}`,
+    );
+  });
+
   test('every cable has two ends in namespaces of the plan, with names the kernel takes', () => {
     const ends = plan.cables.flatMap((cable) => [cable.a, cable.b]);
-    expect(plan.cables).toHaveLength(1 + 2 + 1 + 1 + 2 + 3 + 3);
+    expect(plan.cables).toHaveLength(1 + 2 + 1 + 1 + 2 + 3 + 3 + 2 * 2);
     for (const end of ends) {
       expect(plan.namespaces.has(end.namespace)).toBe(true);
       expect(end.name.length).toBeLessThanOrEqual(15);
@@ -80,8 +94,8 @@ describe('fabric plan', () => {
 
   test('overlapping pod CIDRs of one network are one range for its filter', () => {
     const overlapping = testModel();
-    const inner = { ...overlapping.clusters[0]!, name: 'inner', podCidr: '10.244.128.0/17' };
-    overlapping.clusters.push(inner, { ...inner, name: 'other', podCidr: '10.99.0.0/16' });
+    const inner = testCluster('inner', 'a', '10.244.128.0/17', 13);
+    overlapping.clusters.push(inner, testCluster('other', 'a', '10.99.0.0/16', 14));
     const { filter } = planFabric(overlapping).namespaces.get('vnet-hub')!;
     expect(filter!.sets.pods).toEqual([['10.99.0.0/16'], ['10.244.0.0/16']]);
   });

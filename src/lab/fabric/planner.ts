@@ -12,6 +12,7 @@ import {
   MACHINE_LINK_ADDRESS,
   PRIVATE_RANGES,
   PUBLIC_RANGE,
+  REGISTRY_ADDRESS,
   TRANSIT_GATEWAY,
 } from './ranges.ts';
 
@@ -41,7 +42,10 @@ export function planFabric(model: FabricModel): FabricPlan {
   for (const network of model.virtualNetworks) planVirtualNetwork(plan, internet, network);
   for (const [a, b] of model.peerings) planPeering(plan, model, a, b);
   for (const site of model.sites) planSite(plan, site);
-  for (const cluster of model.clusters) planDomain(plan, model, cluster);
+  for (const cluster of model.clusters) {
+    planDomain(plan, model, cluster);
+    planControlPlane(plan, internet, model, cluster);
+  }
   for (const host of model.hosts) planHost(plan, model, host);
   return plan.build();
 }
@@ -59,6 +63,7 @@ function planInternet(plan: PlanBuilder, machineAddresses: string[]): NamespaceP
   // What nobody holds is refused here and never tried on the uplink.
   for (const range of LAB_RANGES) internet.routes.push({ dst: range, type: 'unreachable' });
   internet.addresses.push({ dev: 'lo', address: LAB_LINK_ADDRESS, prefixLength: 32 });
+  internet.addresses.push({ dev: 'lo', address: REGISTRY_ADDRESS, prefixLength: 32 });
   internet.routes.push({
     dst: `${MACHINE_LINK_ADDRESS}/32`,
     type: 'unicast',
@@ -185,6 +190,42 @@ function planDomain(plan: PlanBuilder, model: FabricModel, cluster: FabricModel[
   }
   // The domain is its nodes' gateway: its errors (no such pod, too many hops) may travel on.
   network.filter?.sets.sources?.push([port, gateway]);
+}
+
+/**
+ * The machine with a cluster's Kubernetes API: on the internet for everybody who uses it, and by a tunnel to its own
+ * nodes, as AKS has it: through that the API reaches kubelets and pods, and nodes the API. The tunnel ends in the
+ * routing domain, so that clusters in networks with the same addresses do not meet.
+ */
+function planControlPlane(
+  plan: PlanBuilder,
+  internet: NamespacePlan,
+  model: FabricModel,
+  cluster: FabricModel['clusters'][number],
+): void {
+  const machine = plan.namespace(namespaceOf.controlPlane(cluster.name), 'endpoint');
+  const domain = plan.namespace(namespaceOf.domain(cluster.name), 'router');
+  const port = linkName(PORT_PREFIX.controlPlane, cluster.name);
+  const address = cluster.apiServerAddress;
+  plan.plug(
+    { in: internet, link: port },
+    { in: machine, address, prefixLength: 32, gateway: TRANSIT_GATEWAY },
+    `flyover: Kubernetes API of ${cluster.name}`,
+  );
+  internet.filter?.sets.sources?.push([port, address]);
+  plan.transit(
+    { in: domain, link: 'control' },
+    { in: machine, link: 'nodes' },
+    `flyover: Kubernetes API of ${cluster.name} <-> its nodes`,
+  );
+  domain.routes.push({ dst: `${address}/32`, type: 'unicast', dev: 'control', via: TRANSIT_GATEWAY });
+  domain.filter?.sets.sources?.push(['control', address]);
+  const subnet = model.virtualNetworks
+    .find((candidate) => candidate.name === cluster.virtualNetwork)!
+    .subnets.find((candidate) => candidate.name === cluster.subnet)!;
+  for (const dst of [subnet.addressPrefix, cluster.podCidr]) {
+    machine.routes.push({ dst, type: 'unicast', dev: 'nodes', via: TRANSIT_GATEWAY });
+  }
 }
 
 /** The elements of a set of ranges with one more. The kernel refuses ranges that overlap: they are merged. */

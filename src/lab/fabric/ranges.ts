@@ -6,6 +6,8 @@
  * behind a NAT of their own really use: a route to one of those once hid a machine's package mirror.
  */
 export const PUBLIC_RANGE = '198.19.0.0/24';
+/** The lab's image registry, on its internet. */
+export const REGISTRY_ADDRESS = '198.19.0.254';
 /** Hosts on the lab's internet (RFC 5737 TEST-NET-3). Inside the lab only: the machine has no route there. */
 export const INTERNET_HOST_RANGE = '203.0.113.0/24';
 /** The link between the machine and the lab (RFC 2544): .1 is the machine, .2 the lab's internet. */

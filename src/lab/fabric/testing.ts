@@ -21,6 +21,18 @@ export const testNode = (cluster: string, index: number, address: string) => ({
   nodeBlock: `10.244.${index}.0/24`,
 });
 
+/** A cluster in a subnet of the network `hub`, whose API is at 198.19.0.`api`. */
+export const testCluster = (name: string, subnet: string, podCidr: string, api: number) => ({
+  name,
+  virtualNetwork: 'hub',
+  subnet,
+  podCidr,
+  maxPods: 30,
+  serviceCidr: '10.96.0.0/16',
+  dnsServiceIp: '10.96.0.10',
+  apiServerAddress: `198.19.0.${api}`,
+});
+
 /** Two clusters with the same pod CIDR in one network, two peers, a site, and a host everywhere. */
 export const testModel = (): FabricModel => ({
   virtualNetworks: [
@@ -50,10 +62,7 @@ export const testModel = (): FabricModel => ({
     ['hub', 'spoke'],
     ['far', 'hub'],
   ],
-  clusters: [
-    { name: 'one', virtualNetwork: 'hub', subnet: 'a', podCidr: '10.244.0.0/16', maxPods: 30 },
-    { name: 'two', virtualNetwork: 'hub', subnet: 'b', podCidr: '10.244.0.0/16', maxPods: 30 },
-  ],
+  clusters: [testCluster('one', 'a', '10.244.0.0/16', 11), testCluster('two', 'b', '10.244.0.0/16', 12)],
   machines: [
     testNode('one', 0, '10.0.1.4'),
     testNode('one', 1, '10.0.1.5'),

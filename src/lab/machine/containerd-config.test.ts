@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseVersion } from './containerd.ts';
-import { type ContainerdSettings, containerdConfig } from './containerd-config.ts';
+import { type ContainerdSettings, containerdConfig, registryHosts } from './containerd-config.ts';
 
 const settings: ContainerdSettings = {
   version: { major: 1, minor: 6 },
@@ -71,6 +71,17 @@ describe("containerd's configuration", () => {
     expect(all['plugins|io.containerd.cri.v1.runtime']).toMatchObject({ restrict_oom_score_adj: false });
     expect(all['plugins|io.containerd.cri.v1.runtime|containerd|runtimes|runc|options']).toMatchObject({
       SystemdCgroup: false,
+    });
+  });
+
+  test('leads every version to the folder with the mirrors, and that to the mirror alone', () => {
+    const table = { config_path: '/etc/containerd/certs.d' };
+    expect(tables(containerdConfig(settings))['plugins|io.containerd.grpc.v1.cri|registry']).toEqual(table);
+    const next = tables(containerdConfig({ ...settings, version: { major: 2, minor: 0 } }));
+    expect(next['plugins|io.containerd.cri.v1.images|registry']).toEqual(table);
+    expect(tables(registryHosts('http://198.19.0.254:5000'))).toEqual({
+      '': {},
+      'host|http://198.19.0.254:5000': { capabilities: ['pull', 'resolve'] },
     });
   });
 

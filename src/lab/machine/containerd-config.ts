@@ -1,6 +1,9 @@
 /** The one folder in which containerd 1.x looks for CNI plugins. */
 export const CNI_FOLDER = '/opt/cni/bin';
 
+/** Where containerd looks up the mirrors of a registry, a folder for each; `_default` is that of all others. */
+export const REGISTRY_FOLDER = '/etc/containerd/certs.d';
+
 /** What a node's containerd is told; the rest is its default. */
 export interface ContainerdSettings {
   /** Of containerd itself: 1.6 and 1.7 read configuration version 2, 2.x reads version 3. */
@@ -63,6 +66,7 @@ function version2(settings: ContainerdSettings): string[] {
       disable_tcp_service: true,
     }),
     section([...cri, 'cni'], { bin_dir: CNI_FOLDER, conf_dir: '/etc/cni/net.d', max_conf_num: 1 }),
+    section([...cri, 'registry'], { config_path: REGISTRY_FOLDER }),
     section([...cri, 'containerd'], {
       snapshotter: settings.snapshotter,
       default_runtime_name: 'runc',
@@ -84,6 +88,7 @@ function version3(settings: ContainerdSettings): string[] {
     }),
     section(images, { snapshotter: settings.snapshotter, disable_snapshot_annotations: true }),
     section([...images, 'pinned_images'], { sandbox: settings.pauseImage }),
+    section([...images, 'registry'], { config_path: REGISTRY_FOLDER }),
     section(runtime, {
       restrict_oom_score_adj: settings.restrictOomScoreAdj,
       netns_mounts_under_state_dir: true,
@@ -114,4 +119,15 @@ export function containerdConfig(settings: ContainerdSettings): string {
     section(['plugins', 'io.containerd.monitor.v1.cgroups'], { no_prometheus: true }),
     ...(next ? version3(settings) : version2(settings)),
   ].join('\n');
+}
+
+/**
+ * The text of hosts.toml in {@link REGISTRY_FOLDER}/_default: the mirror is asked first, with `?ns=` and the registry's name,
+ * and then the registry that the image names, as `server` is not set. containerd knows `_default` since 1.5, and reads
+ * the file at each pull.
+ *
+ * @param mirror - `http://198.19.0.254:5000`
+ */
+export function registryHosts(mirror: string): string {
+  return section(['host', mirror], { capabilities: ['pull', 'resolve'] });
 }

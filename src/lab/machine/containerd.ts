@@ -1,10 +1,16 @@
 import { execFile } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { CriClient, isCriError } from '../kubelet/cri.ts';
-import { CNI_FOLDER, type ContainerdSettings, containerdConfig } from './containerd-config.ts';
+import {
+  CNI_FOLDER,
+  type ContainerdSettings,
+  containerdConfig,
+  REGISTRY_FOLDER,
+  registryHosts,
+} from './containerd-config.ts';
 import { MachineError } from './error.ts';
 import { insideMachine, onOverlay } from './machine.ts';
 import { CLEAN_ENVIRONMENT, programPath } from './programs.ts';
@@ -82,11 +88,12 @@ export function contentStore(machine: Machine): string {
  * Writes the machine's containerd configuration, offers Debian's reference plugins in its plugin folder, and says
  * how containerd is started. Called again it writes the same again: safe under a running containerd.
  *
+ * @param options.registryMirror - the registry that is asked first, whichever an image names: `http://198.19.0.254:5000`
  * @throws MachineError when containerd or runc is missing or too old.
  */
 export async function prepareContainerd(
   machine: Machine,
-  options: { pauseImage: string },
+  options: { pauseImage: string; registryMirror?: string },
 ): Promise<ServiceSpec> {
   const program = programPath('containerd', 'containerd');
   programPath('runc', 'runc');
@@ -102,10 +109,14 @@ export async function prepareContainerd(
     snapshotter: onOverlay(machine.stateDir) ? 'native' : 'overlayfs',
     restrictOomScoreAdj: !hasCapability(CAP_SYS_RESOURCE),
   });
-  for (const folder of ['/etc/containerd', '/etc/cni/net.d', CNI_FOLDER, '/var/lib/containerd/tmp']) {
+  const mirrors = join(REGISTRY_FOLDER, '_default');
+  for (const folder of [mirrors, '/etc/cni/net.d', CNI_FOLDER, '/var/lib/containerd/tmp']) {
     mkdirSync(insideMachine(machine, folder), { recursive: true });
   }
   writeFileSync(insideMachine(machine, '/etc/containerd/config.toml'), config);
+  const hosts = insideMachine(machine, join(mirrors, 'hosts.toml'));
+  if (options.registryMirror === undefined) rmSync(hosts, { force: true });
+  else writeFileSync(hosts, registryHosts(options.registryMirror));
   for (const name of REFERENCE_PLUGINS) offerPlugin(machine, name);
   return { name: 'containerd', argv: [program, '--config', '/etc/containerd/config.toml'] };
 }

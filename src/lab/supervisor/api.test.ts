@@ -123,6 +123,7 @@ describe('the API and its client', () => {
     expect(shop).toMatchObject({ name: 'shop', state: 'Succeeded' });
     expect(progress).toEqual([
       'routing domain of shop is up',
+      expect.stringContaining('Kubernetes API of shop serves at 198.19.0.5'),
       expect.stringContaining('vmss000000 is ready: 10.0.1.4, pods in 10.244.0.0/24'),
       expect.stringContaining('vmss000001 is ready: 10.0.1.5, pods in 10.244.1.0/24'),
     ]);

@@ -52,6 +52,7 @@ function networkRoutes(app: FastifyInstance, { networks }: Lab): void {
 function clusterRoutes(app: FastifyInstance, { clusters, log }: Lab): void {
   app.get('/v1/clusters', () => clusters.list());
   app.get<NameParams>('/v1/clusters/:name', (request) => clusters.show(request.params.name));
+  app.get<NameParams>('/v1/clusters/:name/kubeconfig', (request) => clusters.kubeconfig(request.params.name));
   app.post('/v1/clusters', (request, reply) => {
     const wanted = readRequest(requests.cluster, request.body);
     const { warnings } = clusters.accept(wanted);

@@ -222,6 +222,17 @@ describe('a new supervisor', () => {
     ]);
   });
 
+  test('goes on with the removal of a node', async () => {
+    const test = new TestLab();
+    await create(test, 'shop');
+    const { name } = test.lab.clusters.acceptNodeDeletion('shop', '1');
+    const next = test.successor();
+    await (await next.lab.start()).resumed;
+    expect(next.lab.clusters.show('shop').nodes.map((node) => node.index)).toEqual([0]);
+    expect(next.nodes.calls).toContain(`stop ${name}`);
+    expect(next.namespaces('node-')).toHaveLength(1);
+  });
+
   test('one node that cannot be removed keeps none of the others from coming back', async () => {
     const test = new TestLab();
     await create(test, 'shop', 3);
@@ -250,6 +261,7 @@ describe('mending', () => {
     await expect.poll(() => test.nodes.running.size).toBe(1);
     await settle();
     expect(test.nodes.calls).toEqual([`start ${nodes[0]!.name}`]);
+    expect(test.logged.filter((line) => line.includes('starting it again'))).toHaveLength(1);
   });
 
   test('not of a node that is on its way out, nor after the end of the supervisor', async () => {

@@ -4,7 +4,9 @@ import { resourceId, TYPES } from '../azure/ids.ts';
 import type { Resource } from '../azure/store.ts';
 import type { Cluster, Machine, VirtualNetwork } from '../azure/types.ts';
 import { LabError } from '../errors.ts';
+import { ClusterPool } from './cluster-pool.ts';
 import type { LabContext, Report } from './context.ts';
+import type { ControlPlanes } from './control-planes.ts';
 import { forEach } from './lock.ts';
 import type { Nodes } from './nodes.ts';
 import type { ClusterView, NodeView } from './views.ts';
@@ -16,10 +18,12 @@ import type { ClusterView, NodeView } from './views.ts';
 export class Clusters {
   readonly #lab: LabContext;
   readonly #nodes: Nodes;
+  readonly #controlPlanes: ControlPlanes;
 
-  constructor(lab: LabContext, nodes: Nodes) {
+  constructor(lab: LabContext, nodes: Nodes, controlPlanes: ControlPlanes) {
     this.#lab = lab;
     this.#nodes = nodes;
+    this.#controlPlanes = controlPlanes;
   }
 
   list(): ClusterView[] {
@@ -71,7 +75,7 @@ export class Clusters {
       this.#refusePreempted(id, 'cluster', name);
       report(`routing domain of ${name} is up`);
       try {
-        await forEach(this.#machines(name), (machine) => this.#nodes.ensure(machine, report));
+        await this.#start(name, report);
       } catch (error) {
         this.#settle(id, 'Failed', (error as Error).message);
         throw error;
@@ -80,6 +84,17 @@ export class Clusters {
       this.#refusePreempted(id, 'cluster', name);
       return this.show(name);
     });
+  }
+
+  /** Nodes are begun also when the control plane fails: both are tried again until they work. */
+  async #start(name: string, report: Report): Promise<void> {
+    const failure = await this.#controlPlanes.ensure(name, report).catch((error: unknown) => error);
+    const nodes = forEach(this.#machines(name), (machine) => this.#nodes.ensure(machine, report));
+    const { autoscaler } = this.#lab.store.get<Cluster>(resourceId(TYPES.cluster, [name]))!.properties;
+    if (autoscaler) await this.#lab.nodePools.open(name, new ClusterPool(this.#lab, this, name));
+    if (failure === undefined) return await nodes;
+    await nodes.catch(() => undefined);
+    throw failure;
   }
 
   /** Records the deletion of a cluster. @throws LabError NotFound */
@@ -98,6 +113,8 @@ export class Clusters {
       // Asked for twice, and by now there may even be a new cluster of this name.
       if (!this.#isDeleting(id)) return;
       await forEach(this.#machines(name), (machine) => this.#nodes.remove(machine, report));
+      await this.#lab.nodePools.close(name);
+      await this.#controlPlanes.remove(name);
       this.#lab.change(() => this.#lab.store.delete(id));
       report(`routing domain of ${name} is gone`);
     });
@@ -128,6 +145,12 @@ export class Clusters {
 
   async removeNode(machine: Resource<Machine>, report: Report): Promise<void> {
     await this.#nodes.remove(machine, report);
+  }
+
+  /** The administrator's kubeconfig. @throws LabError NotFound */
+  async kubeconfig(name: string): Promise<{ kubeconfig: string }> {
+    findCluster(this.#lab.inventory(), name);
+    return { kubeconfig: await this.#lab.controlPlanes.kubeconfig(name) };
   }
 
   /** Goes on with everything that was accepted and not finished. Failures are kept with the resource and logged. */
@@ -208,6 +231,7 @@ export class Clusters {
       state: recovered ? 'Succeeded' : provisioningState,
       ...(error === undefined || recovered ? {} : { error }),
       ...properties,
+      controlPlane: this.#lab.controlPlanes.look(name),
       nodes: machines.map((machine) => this.#nodes.view(machine)),
     };
   }

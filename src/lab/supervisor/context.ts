@@ -7,16 +7,44 @@ import type { FabricPlan } from '../fabric/plan.ts';
 import { planFabric } from '../fabric/planner.ts';
 import type { ProcessIdentity } from '../machine/index.ts';
 import { KeyedLock } from './lock.ts';
-import type { NodeView } from './views.ts';
+import type { NodePoolDoors } from './node-pools.ts';
+import type { ControlPlaneView, NodeView } from './views.ts';
 
 /** Tells a waiting person what is going on: one short line a step. */
 export type Report = (text: string) => void;
+
+/** A cluster, with its name. */
+export type ClusterOrder = Cluster & { name: string };
+
+/** A control plane as it should run. */
+export type ControlPlaneOrder = ClusterOrder & {
+  /** False once nobody wants the cluster any more. */
+  wanted(): boolean;
+};
+
+/** How the Kubernetes API of clusters is run, and asked. */
+export interface ControlPlaneDriver {
+  /**
+   * Starts what does not run yet and waits until the API serves. Returns its parts, by name.
+   * @throws Error with what went wrong, or when it is not wanted any more
+   */
+  start(order: ControlPlaneOrder): Promise<Record<string, ProcessIdentity>>;
+  /** Ends it and removes all that it stored. One that does not run is no error. */
+  stop(cluster: string): Promise<void>;
+  look(cluster: string): ControlPlaneView;
+  /** The kubeconfig of the cluster's administrator. @throws Error before the control plane was started once */
+  kubeconfig(cluster: string): Promise<string>;
+  /** A Node of the cluster, as its API shows it; undefined when there is none. */
+  exampleNode(cluster: string): Promise<object | undefined>;
+  /** Deletes a Node object whose machine is gone. One that is not there is no error. */
+  forgetNode(cluster: string, node: string): Promise<void>;
+}
 
 /** A node as it should run. */
 export interface NodeOrder {
   name: string;
   machine: Machine;
-  cluster: Cluster;
+  cluster: ClusterOrder;
   /** False once nobody wants the node any more: what is still to be done for it need not be done. */
   wanted(): boolean;
 }
@@ -30,7 +58,7 @@ export interface NodeDriver {
   start(order: NodeOrder): Promise<Record<string, ProcessIdentity>>;
   /** Ends the node and removes its disk. One that does not run is no error. */
   stop(name: string): Promise<void>;
-  look(name: string): Pick<NodeView, 'init' | 'containerd' | 'agent'>;
+  look(name: string): Pick<NodeView, 'init' | 'containerd' | 'agent' | 'kubelet'>;
 }
 
 /** Tells of the end of processes: see ProcessWatch. */
@@ -44,6 +72,8 @@ export interface LabParts {
   store: ResourceStore;
   log: Logger;
   nodes: NodeDriver;
+  controlPlanes: ControlPlaneDriver;
+  nodePools: NodePoolDoors;
   watch: Watch;
   fabric: {
     apply(plan: FabricPlan): void;
@@ -59,6 +89,8 @@ export class LabContext {
   readonly store: ResourceStore;
   readonly log: Logger;
   readonly nodes: NodeDriver;
+  readonly controlPlanes: ControlPlaneDriver;
+  readonly nodePools: NodePoolDoors;
   readonly watch: Watch;
   /** Serialises what is done to one thing: `node/<name>`, `cluster/<name>`. */
   readonly locks = new KeyedLock();
@@ -69,6 +101,8 @@ export class LabContext {
     this.store = parts.store;
     this.log = parts.log;
     this.nodes = parts.nodes;
+    this.controlPlanes = parts.controlPlanes;
+    this.nodePools = parts.nodePools;
     this.watch = parts.watch;
     this.#fabric = parts.fabric;
     this.#machineAddresses = parts.machineAddresses;

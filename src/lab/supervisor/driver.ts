@@ -1,9 +1,14 @@
 import type { Logger } from 'pino';
+import { isKubeError } from '../../kube/error.ts';
+import { NODES } from '../../kube/resources.ts';
 import { namespaceOf } from '../fabric/names.ts';
 import { findMachine, findService, stopMachine } from '../machine/index.ts';
 import { namespacePath } from '../paths.ts';
-import type { NodeDriver } from './context.ts';
-import { machineRefOf, type Programs, startNode } from './node-start.ts';
+import type { ControlPlaneDriver, NodeDriver } from './context.ts';
+import { startControlPlane } from './control-plane-start.ts';
+import { adminClient, adminKubeconfig } from './kube-access.ts';
+import { controlPlaneRef, machineRefOf, type Programs } from './machine-files.ts';
+import { startNode } from './node-start.ts';
 import type { ServiceState } from './views.ts';
 
 /** Nodes as machines: namespaces, an init and daemons on this machine. */
@@ -25,7 +30,52 @@ export function machineDriver(programs: Programs, log: Logger): NodeDriver {
         ...(machine ? { init: machine.init.pid } : {}),
         containerd: stateOf('containerd'),
         agent: stateOf('agent'),
+        kubelet: stateOf('kubelet'),
       };
+    },
+  };
+}
+
+/** Control planes as machines: an init, the API server, the controllers and the operator. */
+export function controlPlaneDriver(programs: Programs, log: Logger): ControlPlaneDriver {
+  return {
+    start: async (order) =>
+      await startControlPlane({
+        ...order,
+        netns: namespacePath(namespaceOf.controlPlane(order.name)),
+        programs,
+        log: log.child({ cluster: order.name }),
+      }),
+    stop: async (cluster) => await stopMachine(controlPlaneRef(cluster), { removeDisk: true }),
+    look: (cluster) => {
+      const machine = findMachine(controlPlaneRef(cluster));
+      const stateOf = (service: string): ServiceState =>
+        machine && findService(machine, service) ? 'running' : 'down';
+      return {
+        apiServer: stateOf('apiserver'),
+        controllers: stateOf('controllers'),
+        operator: stateOf('operator'),
+      };
+    },
+    kubeconfig: async (cluster) => adminKubeconfig(cluster),
+    exampleNode: async (cluster) => {
+      const client = adminClient(cluster);
+      try {
+        const { items } = await client.list(NODES, { limit: 1 });
+        return items[0];
+      } finally {
+        client.close();
+      }
+    },
+    forgetNode: async (cluster, node) => {
+      const client = adminClient(cluster);
+      try {
+        await client.delete(NODES, { name: node });
+      } catch (error) {
+        if (!isKubeError(error, 404)) throw error;
+      } finally {
+        client.close();
+      }
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { Clusters } from './clusters.ts';
 import { LabContext, type LabParts } from './context.ts';
+import { ControlPlanes } from './control-planes.ts';
 import { Hosts } from './hosts.ts';
 import { within } from './lock.ts';
 import { Networks } from './networks.ts';
@@ -13,6 +14,7 @@ const CLOSE_PATIENCE_MS = 4000;
 /** What the lab as a whole has besides what its rooms share. */
 export interface LabOptions extends LabParts {
   uplink: { readonly state: string; start(): Promise<void>; close(): void };
+  registry: { start(): Promise<void>; close(): void };
   /** Whether a namespace of the fabric is there. */
   isThere(namespace: string): boolean;
   /** Packets that a router refused, by reason. */
@@ -27,6 +29,7 @@ export class Lab {
   readonly hosts: Hosts;
   readonly #context: LabContext;
   readonly #nodes: Nodes;
+  readonly #controlPlanes: ControlPlanes;
   readonly #options: LabOptions;
   readonly #startedAt = new Date().toISOString();
 
@@ -35,15 +38,16 @@ export class Lab {
     this.#options = options;
     this.#context = new LabContext(options);
     this.#nodes = new Nodes(this.#context);
+    this.#controlPlanes = new ControlPlanes(this.#context);
     this.networks = new Networks(this.#context);
-    this.clusters = new Clusters(this.#context, this.#nodes);
+    this.clusters = new Clusters(this.#context, this.#nodes, this.#controlPlanes);
     this.hosts = new Hosts(this.#context);
   }
 
   /** Takes over what runs, builds what is missing. The doors may open before `resumed` resolves; it never rejects. */
   async start(): Promise<{ resumed: Promise<void> }> {
     this.#context.applyFabric();
-    await this.#options.uplink.start();
+    await Promise.all([this.#options.uplink.start(), this.#options.registry.start()]);
     return { resumed: this.clusters.resume((text) => this.log.info(text)) };
   }
 
@@ -90,7 +94,10 @@ export class Lab {
    */
   async close(): Promise<void> {
     this.#nodes.close();
+    this.#controlPlanes.close();
+    this.#context.watch.close();
     this.#options.uplink.close();
+    this.#options.registry.close();
     await within(this.#context.locks.idle(), CLOSE_PATIENCE_MS);
     this.#context.store.close();
   }

@@ -1,10 +1,10 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
-import { install } from '../../network/agent/install.ts';
+import { installFront } from '../../network/agent/install.ts';
 import { ensureImage, importImage, PAUSE } from '../images/index.ts';
 import { CriClient } from '../kubelet/cri.ts';
+import { issueServer } from '../kubernetes/auth/pki.ts';
 import {
   contentStore,
   criSocket,
@@ -12,7 +12,6 @@ import {
   insideMachine,
   isAlive,
   type Machine,
-  type MachineRef,
   type ProcessIdentity,
   prepareContainerd,
   type Service,
@@ -21,19 +20,19 @@ import {
   startService,
   waitForContainerd,
 } from '../machine/index.ts';
-import { LAB_CACHE, LAB_DISKS, LAB_RUN } from '../paths.ts';
+import { LAB_CACHE, LAB_RUN } from '../paths.ts';
 import type { NodeOrder } from './context.ts';
+import { adminClient, ensureKubeconfig, waitFor, whyNotReady } from './kube-access.ts';
+import { machineRefOf, type Programs, pkiOf, writeWhole } from './machine-files.ts';
+import { REGISTRY_URL } from './registry.ts';
 
 /** How long a node may take until its daemons answer, in milliseconds; two busy cores start four at once. */
 const PATIENCE_MS = 60_000;
 
-/** Where the lab's own programs lie on this machine. */
-export interface Programs {
-  /** The Node runtime. */
-  node: string;
-  /** The folder with agent.js, cni/flyover and the other built files. */
-  dist: string;
-}
+/** Inside a node. */
+const AGENT_CONFIG = '/etc/flyover/agent.kubeconfig';
+const KUBELET_CONFIG = '/etc/flyover/kubelet.kubeconfig';
+const KUBELET_PKI = '/var/lib/kubelet/pki';
 
 interface NodeBuild extends NodeOrder {
   netns: string;
@@ -41,14 +40,9 @@ interface NodeBuild extends NodeOrder {
   log: Logger;
 }
 
-/** Where a node of the lab keeps its disk and its record. */
-export function machineRefOf(name: string): MachineRef {
-  return { id: name, stateDir: join(LAB_DISKS, name), runDir: join(LAB_RUN, 'nodes', name) };
-}
-
 /**
- * Starts what of a node does not run yet, and waits until it serves. A node is made exactly as an operator
- * would make one: configuration, agent, and the CNI configuration last, when the agent can answer for it.
+ * Starts what of a node does not run yet, and waits until its cluster has it as Ready. A node is made exactly as an
+ * operator would make one: containerd, kubelet and agent, which know of each other through the cluster's API alone.
  *
  * @returns the processes that it is made of, by name
  * @throws Error with what did not start, and its log; or as soon as nobody wants the node any more
@@ -64,42 +58,108 @@ export async function startNode(build: NodeBuild): Promise<Record<string, Proces
     // The whole checkout: beside dist it has the runtime and the native part of koffi.
     keep: [dirname(build.programs.dist)],
   });
-  const inside = (path: string): string => insideMachine(machine, path);
-  writeConfig(inside('/etc/flyover/node.json'), `${JSON.stringify(nodeJson(build), null, 2)}\n`);
-
+  await writeCredentials(build, machine);
+  installFront({ root: machine.root, front: join(build.programs.dist, 'cni', 'flyover') });
   const pause = await ensureImage(PAUSE, join(LAB_CACHE, 'images'));
-  const containerdSpec = await prepareContainerd(machine, { pauseImage: pause.name });
-  const agentSpec: ServiceSpec = {
-    name: 'agent',
-    argv: [build.programs.node, join(build.programs.dist, 'agent.js')],
-  };
+  const containerdSpec = await prepareContainerd(machine, {
+    pauseImage: pause.name,
+    registryMirror: REGISTRY_URL,
+  });
   const [containerd, agent] = await Promise.all([
     running(machine, containerdSpec),
-    running(machine, agentSpec),
+    running(machine, agentSpec(build)),
   ]);
-  const works =
-    (service: Service): (() => boolean) =>
-    () =>
-      build.wanted() && isAlive(service.process);
-  await Promise.all([
-    waitForContainerd(machine, { timeoutMs: PATIENCE_MS, alive: works(containerd) }).then(() =>
-      provide(machine, pause),
-    ),
-    waitForAgent(inside('/run/flyover/metrics.sock'), works(agent), agent.log),
-  ]);
-  install({
-    root: machine.root,
-    front: join(build.programs.dist, 'cni', 'flyover'),
-    command: agentSpec.argv,
+  const alive = (...services: Service[]): string | undefined => {
+    if (!build.wanted()) return 'nobody wants it any more';
+    const dead = services.find((service) => !isAlive(service.process));
+    return dead && `its ${dead.name} ended; see ${dead.log}`;
+  };
+  await waitForContainerd(machine, {
+    timeoutMs: PATIENCE_MS,
+    alive: () => alive(containerd) === undefined,
   });
-  return { init: machine.init, containerd: containerd.process, agent: agent.process };
+  await provide(machine, pause);
+  const kubelet = await running(machine, kubeletSpec(build));
+  const client = adminClient(build.cluster.name);
+  try {
+    await waitFor('it is not Ready', () => whyNotReady(client, build.name), {
+      patienceMs: PATIENCE_MS,
+      everyMs: 50,
+      works: () => alive(containerd, agent, kubelet),
+    });
+  } finally {
+    client.close();
+  }
+  return {
+    init: machine.init,
+    containerd: containerd.process,
+    agent: agent.process,
+    kubelet: kubelet.process,
+  };
 }
 
-/** In one step: an agent that runs already may be reading it. */
-function writeConfig(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(`${path}.new`, text);
-  renameSync(`${path}.new`, path);
+/** What the node's daemons prove themselves with, to the API and to whoever calls the kubelet. */
+async function writeCredentials(
+  { cluster, name, machine: { address } }: NodeBuild,
+  machine: Machine,
+): Promise<void> {
+  const inside = (path: string): string => insideMachine(machine, path);
+  const pki = pkiOf(cluster.name);
+  await ensureKubeconfig(inside(AGENT_CONFIG), cluster, { user: 'flyover-agent' });
+  await ensureKubeconfig(inside(KUBELET_CONFIG), cluster, {
+    user: `system:node:${name}`,
+    groups: ['system:nodes'],
+  });
+  const folder = inside(KUBELET_PKI);
+  if (existsSync(join(folder, 'kubelet.crt'))) return;
+  const { cert, key, ca } = await issueServer(pki, { names: [name], addresses: [address] });
+  writeWhole(join(folder, 'ca.crt'), ca);
+  writeWhole(join(folder, 'kubelet.key'), key, 0o600);
+  writeWhole(join(folder, 'kubelet.crt'), cert);
+}
+
+function agentSpec({ programs, name }: NodeBuild): ServiceSpec {
+  return {
+    name: 'agent',
+    argv: [
+      programs.node,
+      join(programs.dist, 'agent.js'),
+      ...['--kubeconfig', AGENT_CONFIG, '--node-name', name],
+    ],
+  };
+}
+
+function kubeletSpec({ programs, name, machine, cluster }: NodeBuild): ServiceSpec {
+  return {
+    name: 'kubelet',
+    argv: [
+      programs.node,
+      join(programs.dist, 'kubelet.js'),
+      ...['--kubeconfig', KUBELET_CONFIG, '--pki', KUBELET_PKI, '--root', '/var/lib/kubelet'],
+      ...['--node-name', name, '--node-ip', machine.address, '--max-pods', String(cluster.maxPods)],
+      ...['--cri', '/run/containerd/containerd.sock'],
+      ...['--cluster-dns', cluster.dnsServiceIp, '--cluster-domain', 'cluster.local'],
+      ...['--requested-pod-cidrs', machine.nodeBlock],
+      ...['--node-labels', labelsOf(cluster.name)],
+    ],
+  };
+}
+
+/** The labels that AKS gives its nodes, as far as the lab has what they speak of. */
+function labelsOf(cluster: string): string {
+  const labels = {
+    agentpool: 'nodepool1',
+    'kubernetes.azure.com/agentpool': 'nodepool1',
+    'kubernetes.azure.com/cluster': `MC_lab_${cluster}_local`,
+    'kubernetes.azure.com/mode': 'system',
+    'kubernetes.azure.com/role': 'agent',
+    'node.kubernetes.io/instance-type': 'Flyover_Lab',
+    'topology.kubernetes.io/region': 'local',
+    'topology.kubernetes.io/zone': '0',
+  };
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
 }
 
 async function running(machine: Machine, spec: ServiceSpec): Promise<Service> {
@@ -111,40 +171,4 @@ async function provide(machine: Machine, image: Awaited<ReturnType<typeof ensure
   using cri = new CriClient(criSocket(machine));
   if (!(await cri.imageStatus(image.name)))
     await importImage(criSocket(machine), image, { contentStore: contentStore(machine) });
-}
-
-function nodeJson(build: NodeBuild): Record<string, unknown> {
-  return {
-    nodeName: build.name,
-    nodeAddresses: [build.machine.address],
-    nodeBlocks: [build.machine.nodeBlock],
-    podCIDRs: [build.cluster.podCidr],
-    routing: 'fabric',
-    maxPods: build.cluster.maxPods,
-    cri: '/run/containerd/containerd.sock',
-  };
-}
-
-/**
- * @param works - false when waiting has become pointless
- * @param log - where the agent says what is the matter with it
- */
-async function waitForAgent(socketPath: string, works: () => boolean, log: string): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
-  let last = 'no answer';
-  while (Date.now() < deadline) {
-    last = await new Promise<string>((resolve) => {
-      const probe = request({ socketPath, path: '/readyz', timeout: 2000 }, (response) => {
-        response.resume();
-        resolve(response.statusCode === 200 ? 'ready' : `status ${response.statusCode}`);
-      });
-      probe.once('timeout', () => probe.destroy(new Error('no answer in 2 s')));
-      probe.once('error', (error) => resolve(error.message));
-      probe.end();
-    });
-    if (last === 'ready') return;
-    if (!works()) throw new Error(`its agent ended before it was ready (${last}); see ${log}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error(`its agent is not ready after ${PATIENCE_MS / 1000} s (${last}); see ${log}`);
 }

@@ -67,13 +67,17 @@ export function takeLock(): void {
   renameSync(`${RECORD}.new`, RECORD);
 }
 
+/** How long to try for the lock, in milliseconds. */
+const LOCK_PATIENCE_MS = 200;
+
 /** Kept from being collected: the lock goes with the object. */
 const held: DatabaseSync[] = [];
 
 /** {@link takeLock} without telling who. Exported for its test. */
 export function takeLockAt(path: string): void {
   closeSync(openSync(path, 'a', 0o600));
-  const lock = new DatabaseSync(path);
+  // Two that start at one moment are in each other's way for a moment: without patience both would give up.
+  const lock = new DatabaseSync(path, { timeout: LOCK_PATIENCE_MS });
   try {
     lock.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE;');
   } catch (error) {

@@ -6,11 +6,11 @@ import { removeFabric } from '../fabric/apply.ts';
 import { MACHINE_LINK } from '../fabric/names.ts';
 import { isAlive, signal } from '../machine/identity.ts';
 import { listMachines, stopMachine } from '../machine/index.ts';
-import { LAB_DISKS, LAB_RUN, LAB_STATE, namespacePath } from '../paths.ts';
+import { LAB_DISKS, LAB_ENV, LAB_RUN, LAB_STATE, namespacePath } from '../paths.ts';
 import type { Report } from './context.ts';
 import { releaseDisks } from './disks.ts';
 import { forEach, Gate } from './lock.ts';
-import { machineRefOf } from './node-start.ts';
+import { machineRefOf } from './machine-files.ts';
 import { removeRunFolder, runningSupervisor } from './run-folder.ts';
 import { stopUplink } from './uplink.ts';
 
@@ -35,6 +35,7 @@ export async function takeDown(options: { keepState: boolean; report: Report }):
   removeMachineLink();
   removeFabric({ folder: join(LAB_RUN, 'netns'), pathOf: namespacePath });
   removeRunFolder();
+  rmSync(LAB_ENV, { recursive: true, force: true });
   options.report('namespaces, links and mounts removed');
   if (failure) throw failure;
   if (options.keepState) return;

@@ -2,8 +2,9 @@ import { pino } from 'pino';
 import { ResourceStore } from '../azure/store.ts';
 import type { FabricPlan } from '../fabric/plan.ts';
 import type { ProcessIdentity } from '../machine/index.ts';
-import type { NodeDriver, NodeOrder, Watch } from './context.ts';
+import type { ControlPlaneDriver, ControlPlaneOrder, NodeDriver, NodeOrder, Watch } from './context.ts';
 import { Lab } from './lab.ts';
+import type { NodePoolWork } from './node-pools.ts';
 
 /** Nodes that are nothing but names. */
 export class FakeNodes implements NodeDriver {
@@ -27,7 +28,7 @@ export class FakeNodes implements NodeDriver {
       this.#starting--;
     }
     const parts = this.running.get(order.name) ?? {};
-    for (const part of ['init', 'containerd', 'agent']) {
+    for (const part of ['init', 'containerd', 'agent', 'kubelet']) {
       parts[part] ??= { pid: this.#pid++, startTime: '1' };
     }
     this.running.set(order.name, parts);
@@ -46,7 +47,48 @@ export class FakeNodes implements NodeDriver {
       ...(parts?.init ? { init: parts.init.pid } : {}),
       containerd: parts?.containerd ? 'running' : 'down',
       agent: parts?.agent ? 'running' : 'down',
+      kubelet: parts?.kubelet ? 'running' : 'down',
     };
+  }
+}
+
+/** Control planes that are nothing but names. */
+export class FakeControlPlanes implements ControlPlaneDriver {
+  /** `start NAME`, `stop NAME` and `forget NAME NODE`, as they began. */
+  readonly calls: string[] = [];
+  /** What it throws, a start throws. */
+  onStart: (order: ControlPlaneOrder) => Promise<void> | void = () => undefined;
+  readonly running = new Map<string, ProcessIdentity>();
+  #pid = 5000;
+
+  async start(order: ControlPlaneOrder): Promise<Record<string, ProcessIdentity>> {
+    this.calls.push(`start ${order.name}`);
+    await this.onStart(order);
+    const apiServer = this.running.get(order.name) ?? { pid: this.#pid++, startTime: '1' };
+    this.running.set(order.name, apiServer);
+    return { apiServer };
+  }
+
+  async stop(cluster: string): Promise<void> {
+    this.calls.push(`stop ${cluster}`);
+    this.running.delete(cluster);
+  }
+
+  look(cluster: string): ReturnType<ControlPlaneDriver['look']> {
+    const state = this.running.has(cluster) ? 'running' : 'down';
+    return { apiServer: state, controllers: state, operator: state };
+  }
+
+  async kubeconfig(cluster: string): Promise<string> {
+    return `kubeconfig of ${cluster}`;
+  }
+
+  async exampleNode(cluster: string): Promise<object | undefined> {
+    return this.running.has(cluster) ? { kind: 'Node' } : undefined;
+  }
+
+  async forgetNode(cluster: string, node: string): Promise<void> {
+    this.calls.push(`forget ${cluster} ${node}`);
   }
 }
 
@@ -76,33 +118,48 @@ class FakeWatch implements Watch {
 export class TestLab {
   readonly store: ResourceStore;
   readonly nodes = new FakeNodes();
+  readonly controlPlanes = new FakeControlPlanes();
   readonly watch = new FakeWatch();
   readonly lab: Lab;
   /** The last plan that was applied. */
   plan: FabricPlan = { namespaces: new Map(), cables: [] };
   /** Thrown by the next application. */
   fabricFailure: Error | undefined;
+  /** The doors of clusters with an autoscaler. */
+  readonly pools = new Map<string, NodePoolWork>();
   readonly gone = new Set<string>();
+  /** What was logged. */
+  readonly logged: string[] = [];
 
   /** @param store - what a former lab left; nothing when absent */
   constructor(store = new ResourceStore(':memory:')) {
     this.store = store;
     this.lab = new Lab({
       store,
-      log: pino({ level: 'silent' }),
+      log: pino(
+        { base: null },
+        { write: (line) => this.logged.push((JSON.parse(line) as { msg: string }).msg) },
+      ),
       nodes: this.nodes,
+      controlPlanes: this.controlPlanes,
       watch: this.watch,
       fabric: {
         apply: (plan) => {
+          // A refusal comes in the middle of it.
+          this.plan = plan;
           const failure = this.fabricFailure;
           this.fabricFailure = undefined;
           if (failure) throw failure;
-          this.plan = plan;
         },
         forget: () => this.gone.clear(),
       },
       machineAddresses: () => [],
       uplink: { state: 'up', start: async () => undefined, close: () => undefined },
+      nodePools: {
+        open: async (cluster, work) => void this.pools.set(cluster, work),
+        close: async (cluster) => void this.pools.delete(cluster),
+      },
+      registry: { start: async () => undefined, close: () => undefined },
       isThere: (namespace) => !this.gone.has(namespace),
       refused: (namespace) => (namespace === 'internet' ? { private: 3 } : {}),
     });

@@ -13,12 +13,20 @@ export interface NodeView extends Machine {
   init?: number;
   containerd: ServiceState;
   agent: ServiceState;
+  kubelet: ServiceState;
+}
+
+export interface ControlPlaneView {
+  apiServer: ServiceState;
+  controllers: ServiceState;
+  operator: ServiceState;
 }
 
 export interface ClusterView extends Cluster {
   name: string;
   state: ProvisioningState;
   error?: string;
+  controlPlane: ControlPlaneView;
   nodes: NodeView[];
 }
 

@@ -8,9 +8,11 @@ import { refusedPackets } from '../fabric/filter-sync.ts';
 import { MACHINE_LINK, namespaceOf } from '../fabric/names.ts';
 import { ProcessWatch } from '../machine/index.ts';
 import { LAB_RUN, LAB_STATE, namespacePath } from '../paths.ts';
-import { machineDriver } from './driver.ts';
+import { controlPlaneDriver, machineDriver } from './driver.ts';
 import type { LabOptions } from './lab.ts';
-import type { Programs } from './node-start.ts';
+import type { Programs } from './machine-files.ts';
+import { nodePoolDoors } from './node-pools.ts';
+import { LabRegistry } from './registry.ts';
 import { Uplink } from './uplink.ts';
 
 /** What the lab is built of on a real machine. */
@@ -21,9 +23,12 @@ export function labOnThisMachine(programs: Programs, log: Logger): LabOptions {
     log,
     watch,
     nodes: machineDriver(programs, log),
+    controlPlanes: controlPlaneDriver(programs, log),
     fabric: new Fabric({ folder: join(LAB_RUN, 'netns'), pathOf: namespacePath }),
     machineAddresses,
     uplink: new Uplink(namespacePath(namespaceOf.internet()), watch, log),
+    nodePools: nodePoolDoors(log),
+    registry: new LabRegistry(namespacePath(namespaceOf.internet()), join(programs.dist, 'registry.js'), log),
     isThere: (namespace) => namespaceExists(namespacePath(namespace)),
     refused: (namespace) => refusedPackets(namespacePath(namespace)),
   };

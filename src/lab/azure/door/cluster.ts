@@ -3,28 +3,33 @@ import { type Cidr, cidrContains, cidrsOverlap, formatCidr, parseCidr } from '..
 import { subnetCapacity } from '../../../address/subnet.ts';
 import { LabError, pickByName } from '../../errors.ts';
 import type { Cluster, Subnet, VirtualNetwork } from '../types.ts';
-import { checkCount, checkFree, checkName, checkRange } from './checks.ts';
+import { type Claim, checkCount, checkFree, checkName, checkRange } from './checks.ts';
 import type { Inventory, Named } from './inventory.ts';
 import { checkNodeNames, MAX_NODES } from './machine.ts';
 import {
   addressesIn,
   DEFAULT_NETWORK,
+  freePublicAddress,
   freeSubnetRange,
   neighbourClaims,
   newVirtualNetwork,
   podClaims,
   withSubnet,
 } from './network.ts';
+import { type ServiceRequest, serviceNetwork } from './services.ts';
 
 /** Pods per node that Azure CNI Overlay allows. */
 export const MAX_PODS = { least: 10, most: 250, default: 250 };
 
-export interface ClusterRequest {
+export interface ClusterRequest extends ServiceRequest {
   name: string;
   /** 1..1000; a text is refused. */
   nodes: number | string;
   podCidr?: string | undefined;
   maxPods?: number | string | undefined;
+  /** Both or none: how many nodes the cluster autoscaler may have. */
+  minCount?: number | string | undefined;
+  maxCount?: number | string | undefined;
   /** Name of a virtual network; made with `vnetPrefix` when it does not exist. */
   vnet?: string | undefined;
   vnetPrefix?: string | undefined;
@@ -62,14 +67,16 @@ export function newCluster(inventory: Inventory, request: ClusterRequest): NewCl
     MAX_PODS.least,
     MAX_PODS.most,
   );
+  const autoscaler = autoscalerOf(request, nodes);
   const podRange = checkRange('--pod-cidr', request.podCidr ?? DEFAULT_POD_CIDR);
   const blocks = new BlockAllocator({ podCidr: podRange, field: '--pod-cidr' });
-  if (BigInt(nodes) > blocks.capacity) {
+  const most = autoscaler?.max ?? nodes;
+  if (BigInt(most) > blocks.capacity) {
     throw new LabError({
       code: 'InsufficientSubnetSize',
       field: '--pod-cidr',
       value: formatCidr(podRange),
-      rule: `has ${blocks.capacity} blocks of /24, and ${nodes} nodes take one each`,
+      rule: `has ${blocks.capacity} blocks of /24, and ${most} nodes take one each`,
       fix: 'use a wider range, or fewer nodes',
     });
   }
@@ -79,17 +86,45 @@ export function newCluster(inventory: Inventory, request: ClusterRequest): NewCl
     ? network.properties
     : withSubnet(inventory, network.name, network.properties, subnet);
   checkPodRange(inventory, network.name, properties, request, podRange);
-  checkRoom(inventory, network.name, subnet, nodes);
+  const services = serviceNetwork(
+    request,
+    [
+      { range: podRange, owner: 'the pod CIDR' },
+      ...subnetClaims(network.name, properties),
+      ...neighbourClaims(inventory, network.name),
+    ],
+    properties.addressPrefixes.map((prefix) => ({
+      range: parseCidr(prefix),
+      owner: `virtual network ${network.name}`,
+    })),
+  );
+  checkRoom(inventory, network.name, subnet, most);
   return {
     cluster: {
       virtualNetwork: network.name,
       subnet: subnet.name,
       podCidr: formatCidr(podRange),
       maxPods,
+      ...services,
+      ...(autoscaler ? { autoscaler } : {}),
+      // A network that is made with the cluster has taken an address, too.
+      apiServerAddress: freePublicAddress(inventory, [properties.publicAddress]),
     },
     network: { ...network, properties },
     warnings: warningsOf(podRange, network.name, properties),
   };
+}
+
+/** @throws LabError naming the flag, the value, the rule and the way out */
+function autoscalerOf(
+  { minCount, maxCount }: ClusterRequest,
+  nodes: number,
+): { min: number; max: number } | undefined {
+  if (minCount === undefined && maxCount === undefined) return undefined;
+  const max = checkCount('--max-count', maxCount ?? MAX_NODES, 1, MAX_NODES);
+  const min = checkCount('--min-count', minCount ?? 1, 1, max);
+  checkCount('--nodes', nodes, min, max);
+  return { min, max };
 }
 
 function networkFor(
@@ -171,6 +206,13 @@ function subnetFor(
   return found;
 }
 
+function subnetClaims(name: string, network: VirtualNetwork): Claim[] {
+  return network.subnets.map((subnet) => ({
+    range: parseCidr(subnet.addressPrefix),
+    owner: `the subnet ${subnet.name} of virtual network ${name}`,
+  }));
+}
+
 function checkPodRange(
   inventory: Inventory,
   networkName: string,
@@ -178,13 +220,7 @@ function checkPodRange(
   request: ClusterRequest,
   podRange: Cidr,
 ): void {
-  const claims = [
-    ...network.subnets.map((subnet) => ({
-      range: parseCidr(subnet.addressPrefix),
-      owner: `the subnet ${subnet.name} of virtual network ${networkName}`,
-    })),
-    ...neighbourClaims(inventory, networkName),
-  ];
+  const claims = [...subnetClaims(networkName, network), ...neighbourClaims(inventory, networkName)];
   const fix =
     request.podCidr === undefined
       ? 'name a free range with --pod-cidr'

@@ -28,6 +28,11 @@ function nodeName(cluster: string, index: number): string {
   return `aks-nodepool1-${clusterDigits(cluster)}-vmss${index.toString(36).padStart(6, '0')}`;
 }
 
+/** The name of the machine that a cluster's Kubernetes API runs on. */
+export function controlPlaneName(cluster: string): string {
+  return `control-plane-${clusterDigits(cluster)}`;
+}
+
 /**
  * Nodes of two clusters must not have one name: it names their namespaces, disks and processes. Eight digits of a
  * hash leave a chance of one in twenty thousand among a hundred clusters.

@@ -2,7 +2,7 @@ import { cidrContains, formatCidr, parseCidr, subnets } from '../../../address/c
 import { formatAddress, parseAddress } from '../../../address/ip.ts';
 import { firstFreeHost, subnetHosts } from '../../../address/subnet.ts';
 import { LabError, pickByName } from '../../errors.ts';
-import { PUBLIC_RANGE } from '../../fabric/ranges.ts';
+import { PUBLIC_RANGE, REGISTRY_ADDRESS } from '../../fabric/ranges.ts';
 import type { Subnet, VirtualNetwork } from '../types.ts';
 import { type Claim, checkFree, checkName, checkRange, checkWithin, LONGEST_SUBNET_NAME } from './checks.ts';
 import type { Inventory, Named } from './inventory.ts';
@@ -139,14 +139,20 @@ export function addressesIn(inventory: Inventory, network: string, subnet: Subne
   return [...nodes, ...hosts].map((owner) => owner.address);
 }
 
-function freePublicAddress(inventory: Inventory): string {
-  const taken = inventory.virtualNetworks.map((network) => parseAddress(network.publicAddress));
+/** The lab's next free public address. @throws LabError `PublicAddressesExhausted` */
+export function freePublicAddress(inventory: Inventory, besides: readonly string[] = []): string {
+  const taken = [
+    REGISTRY_ADDRESS,
+    ...besides,
+    ...inventory.virtualNetworks.map((network) => network.publicAddress),
+    ...inventory.clusters.map((cluster) => cluster.apiServerAddress),
+  ].map((text) => parseAddress(text));
   const free = firstFreeHost(parseCidr(PUBLIC_RANGE), taken);
   if (free) return formatAddress(free);
   throw new LabError({
     code: 'PublicAddressesExhausted',
-    rule: `the lab's ${taken.length} public addresses are all in use, one for each virtual network`,
-    fix: 'delete a virtual network',
+    rule: `the lab's ${taken.length} public addresses are all in use, one for each virtual network and each cluster`,
+    fix: 'delete a virtual network or a cluster',
     status: 409,
   });
 }

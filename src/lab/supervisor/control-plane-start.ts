@@ -1,0 +1,138 @@
+import { dirname, join } from 'node:path';
+import type { Logger } from 'pino';
+import { NAMESPACES } from '../../kube/resources.ts';
+import { controlPlaneName } from '../azure/door/machine.ts';
+import { ensurePki } from '../kubernetes/auth/pki.ts';
+import {
+  findService,
+  isAlive,
+  type Machine,
+  type ProcessIdentity,
+  type Service,
+  type ServiceSpec,
+  startMachine,
+  startService,
+} from '../machine/index.ts';
+import { LAB_RUN } from '../paths.ts';
+import { addons } from './addons.ts';
+import type { ControlPlaneOrder } from './context.ts';
+import { adminClient, ensureAdmin, ensureKubeconfig, waitFor } from './kube-access.ts';
+import { controlPlaneRef, KUBERNETES_FOLDER, kubernetesFile, type Programs, pkiOf } from './machine-files.ts';
+import { NODE_POOLS_SOCKET } from './node-pools.ts';
+
+/** How long the API may take until it serves, in milliseconds; on two busy cores several start at once. */
+const PATIENCE_MS = 60_000;
+/** There is one of each: who is started again after a kill -9 need not wait for the end of its own Lease. */
+const IDENTITY = ['--identity', 'control-plane'];
+const FIELD_MANAGER = 'flyover-lab';
+
+interface ControlPlaneBuild extends ControlPlaneOrder {
+  netns: string;
+  programs: Programs;
+  log: Logger;
+}
+
+/**
+ * Starts what of a control plane does not run yet, and waits until the API serves and has what the lab puts into it.
+ * @throws Error with what did not start, and its log
+ */
+export async function startControlPlane(build: ControlPlaneBuild): Promise<Record<string, ProcessIdentity>> {
+  const { name, apiServerAddress } = build;
+  await ensurePki(pkiOf(name), {
+    cluster: name,
+    names: [],
+    addresses: [apiServerAddress, firstOf(build.serviceCidr)],
+  });
+  await Promise.all([
+    ensureAdmin(build),
+    ensureKubeconfig(kubernetesFile(name, 'controllers.conf'), build, {
+      user: 'system:kube-controller-manager',
+    }),
+    ensureKubeconfig(kubernetesFile(name, 'scheduler.conf'), build, { user: 'system:kube-scheduler' }),
+    ensureKubeconfig(kubernetesFile(name, 'operator.conf'), build, { user: 'flyover-operator' }),
+  ]);
+  const machine = await startMachine({
+    ...controlPlaneRef(name),
+    hostname: controlPlaneName(name),
+    netns: build.netns,
+    addresses: [apiServerAddress],
+    detach: [LAB_RUN],
+    keep: [dirname(build.programs.dist)],
+  });
+  const [apiServerSpec, ...clients] = services(build);
+  const apiServer = await running(machine, apiServerSpec!);
+  using client = closing(adminClient(name));
+  await waitFor('the API server', () => ready(client.it), {
+    patienceMs: PATIENCE_MS,
+    everyMs: 20,
+    works: () => {
+      if (!build.wanted()) return 'nobody wants it any more';
+      return isAlive(apiServer.process) ? undefined : `it ended; see ${apiServer.log}`;
+    },
+  });
+  for (const { type, object } of addons(build)) {
+    const { name, namespace } = object.metadata;
+    await client.it.patch<object>(type, { name, ...(namespace ? { namespace } : {}) }, object, {
+      type: 'apply',
+      fieldManager: FIELD_MANAGER,
+      force: true,
+    });
+  }
+  // Begun before they would be refused, and would wait before they try again.
+  const [controllers, operator] = await Promise.all(clients.map((spec) => running(machine, spec)));
+  return {
+    init: machine.init,
+    apiServer: apiServer.process,
+    controllers: controllers!.process,
+    operator: operator!.process,
+  };
+}
+
+/** The first address of a range: the Service `kubernetes` has it. */
+function firstOf(cidr: string): string {
+  const parts = cidr.slice(0, cidr.indexOf('/')).split('.').map(Number);
+  return [...parts.slice(0, 3), parts[3]! + 1].join('.');
+}
+
+function services(build: ControlPlaneBuild): ServiceSpec[] {
+  const { node, dist } = build.programs;
+  const file = (name: string): string => join(KUBERNETES_FOLDER, name);
+  const program = (name: string, ...argv: string[]): string[] => [node, join(dist, name), ...argv];
+  return [
+    {
+      name: 'apiserver',
+      argv: program(
+        'apiserver.js',
+        ...['--state', KUBERNETES_FOLDER, '--pki', file('pki')],
+        ...['--address', build.apiServerAddress, '--port', '443'],
+        ...['--service-cidr', build.serviceCidr, '--cluster', build.name],
+      ),
+    },
+    {
+      name: 'controllers',
+      argv: program(
+        'controllers.js',
+        ...['--kubeconfig', file('controllers.conf'), '--scheduler-kubeconfig', file('scheduler.conf')],
+        ...IDENTITY,
+        ...(build.autoscaler ? ['--node-pools', file(NODE_POOLS_SOCKET)] : []),
+      ),
+    },
+    {
+      name: 'operator',
+      argv: program('operator.js', '--kubeconfig', file('operator.conf'), ...IDENTITY),
+    },
+  ];
+}
+
+async function running(machine: Machine, spec: ServiceSpec): Promise<Service> {
+  return findService(machine, spec.name) ?? (await startService(machine, spec));
+}
+
+async function ready(client: ReturnType<typeof adminClient>): Promise<string | undefined> {
+  const namespace = await client.find(NAMESPACES, { name: 'kube-system' });
+  return namespace ? undefined : 'it has no namespace kube-system yet';
+}
+
+function closing<T extends { close(): void }>(it: T): { it: T } & Disposable {
+  return { it, [Symbol.dispose]: () => it.close() };
+}
