@@ -1,12 +1,25 @@
 import { churn } from './churn.ts';
 import { cni } from './cni.ts';
+import { kubeApi } from './kube-api.ts';
 import { clusterReady, nodeMemory } from './lab.ts';
+import { operator } from './operator.ts';
+import { pods } from './pods.ts';
 import type { Bench } from './result.ts';
 import { roundtrip } from './roundtrip.ts';
 import { throughput } from './throughput.ts';
 
 /** Every bench, in the order in which they run. */
-export const benches: readonly Bench[] = [cni, throughput, roundtrip, nodeMemory, clusterReady, churn];
+export const benches: readonly Bench[] = [
+  cni,
+  throughput,
+  roundtrip,
+  nodeMemory,
+  clusterReady,
+  pods,
+  kubeApi,
+  operator,
+  churn,
+];
 
 /** @throws RangeError that lists the names there are */
 export function benchNamed(name: string): Bench {

@@ -67,12 +67,15 @@ function model(): FabricModel {
     peerings: [],
     sites: [],
     hosts: [],
-    clusters: clusters.map((name) => ({
+    clusters: clusters.map((name, i) => ({
       name,
       virtualNetwork: 'bench',
       subnet: 'nodes',
       podCidr: '10.244.0.0/16',
       maxPods: 30,
+      serviceCidr: '10.96.0.0/16',
+      dnsServiceIp: '10.96.0.10',
+      apiServerAddress: `198.51.100.${11 + i}`,
     })),
     machines: clusters.flatMap((cluster) =>
       CLUSTERS[cluster].map((address, index) => ({

@@ -7,7 +7,7 @@ import { runContained } from '../../../bench/harness/contain.ts';
 import { bundleAgent, frontPath } from '../../../src/network/agent/testing.ts';
 
 /** Needs root. The long form of it, with 10,000 pods, is `flyover bench churn`. */
-const PODS = 300;
+const PODS = 600;
 const folder = mkdtempSync(join(tmpdir(), 'fly-test-churn-'));
 let agent: string;
 

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { controlPlaneName } from '../../../src/lab/azure/door/machine.ts';
 import { namespaceOf } from '../../../src/lab/fabric/names.ts';
 import { LAB_DISKS, LAB_RUN } from '../../../src/lab/paths.ts';
 import { runningSupervisor } from '../../../src/lab/supervisor/run-folder.ts';
@@ -94,9 +95,10 @@ test('whatever is asked for at once and whenever the supervisor is killed, the l
   const names = nodes.map((node) => node.name).sort();
   const pinned = readdirSync(`${LAB_RUN}/netns`).filter((name) => name.startsWith('node-'));
   expect(pinned.sort()).toEqual(names.map((name) => namespaceOf.node(name)));
+  const machines = [...names, ...clusters.map((cluster) => controlPlaneName(cluster.name))].sort();
   for (const folder of [LAB_DISKS, `${LAB_RUN}/nodes`]) {
-    // Without a node ever there is none.
-    expect(names.length === 0 ? [] : readdirSync(folder).sort()).toEqual(names);
+    // Without a machine ever there is none.
+    expect(machines.length === 0 ? [] : readdirSync(folder).sort()).toEqual(machines);
   }
   for (const { name, nodes: own } of clusters) {
     for (const node of own) {

@@ -2,16 +2,17 @@ import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DemoReport } from '../../../src/cli/demo/command.ts';
-import { Runtimes } from '../../../src/cli/demo/pod.ts';
+
 import { namespaceOf } from '../../../src/lab/fabric/names.ts';
 import { execInMachine, findMachine, findService, isAlive } from '../../../src/lab/machine/index.ts';
 import { namespacePath } from '../../../src/lab/paths.ts';
-import { machineRefOf } from '../../../src/lab/supervisor/node-start.ts';
+import { machineRefOf } from '../../../src/lab/supervisor/machine-files.ts';
 import { runningSupervisor } from '../../../src/lab/supervisor/run-folder.ts';
 import type { ClusterView, LabStatus, NodeView } from '../../../src/lab/supervisor/views.ts';
 import { putLabAside } from './aside.ts';
 import { flyover, flyoverJson } from './cli.ts';
 import { machineState } from './machine-state.ts';
+import { Runtimes } from './runtimes.ts';
 
 /** Needs root. Builds the lab that a user builds, and takes it down again; a lab that is there waits meanwhile. */
 let before: Record<string, string>;
