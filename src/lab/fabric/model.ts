@@ -1,4 +1,15 @@
-import type { Cluster, Host, Machine, Peering, Site, VirtualNetwork } from '../azure/types.ts';
+import type {
+  Cluster,
+  Host,
+  LoadBalancer,
+  Machine,
+  NatGateway,
+  Peering,
+  PublicIpAddress,
+  RouteTable,
+  Site,
+  VirtualNetwork,
+} from '../azure/types.ts';
 
 /** The resources that the fabric is made from, each with its name. */
 export interface FabricModel {
@@ -9,6 +20,12 @@ export interface FabricModel {
   machines: (Machine & { name: string })[];
   hosts: (Host & { name: string })[];
   sites: (Site & { name: string })[];
+  publicIpAddresses?: (PublicIpAddress & { name: string })[];
+  natGateways?: (NatGateway & { name: string })[];
+  routeTables?: (RouteTable & { name: string })[];
+  loadBalancers?: (LoadBalancer & { name: string })[];
+  /** Nodes that the probe of a load balancer's rule found well, by `<load balancer>/<rule>`; a rule that is not here has all. */
+  healthyNodes?: ReadonlyMap<string, readonly string[]>;
   /** IPv4 addresses of the machine that the lab runs on: nothing in the lab may reach them by the uplink. */
   machineAddresses?: string[];
 }
