@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Gate } from '../gate.ts';
 import type { ProcessIdentity } from '../machine/index.ts';
 import type { LabContext } from './context.ts';
-import { Gate } from './lock.ts';
 
 /** First wait before a unit is mended again; doubled up to the longest, in milliseconds. */
 const BACKOFF = { first: 200, longest: 10_000, forgottenAfter: 60_000 };

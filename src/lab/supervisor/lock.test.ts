@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { forEach, Gate, KeyedLock, within } from './lock.ts';
+import { forEach, KeyedLock, within } from './lock.ts';
 import { settle, signal } from './testing.ts';
 
 test('one key, one at a time, in order, also after a failure; other keys beside it', async () => {
@@ -37,27 +37,6 @@ test('idle waits for what was asked for until then', async () => {
   expect(idle).toBe(false);
   slow.send();
   await waiting;
-});
-
-test('a gate lets so many through, and the next for each that leaves, failed or not', async () => {
-  const gate = new Gate(2);
-  const signals = [signal(), signal(), signal()];
-  const entered: number[] = [];
-  const works = signals.map(({ wait }, i) =>
-    gate.run(async () => {
-      entered.push(i);
-      await wait;
-      if (i === 0) throw new Error('no');
-    }),
-  );
-  await settle();
-  expect(entered).toEqual([0, 1]);
-  signals[0]!.send();
-  await expect(works[0]).rejects.toThrow('no');
-  await settle();
-  expect(entered).toEqual([0, 1, 2]);
-  for (const { send } of signals) send();
-  await Promise.all(works.slice(1));
 });
 
 test('all are tried, then the first failure is thrown', async () => {

@@ -1,9 +1,9 @@
 import { resourceId, TYPES } from '../azure/ids.ts';
 import type { Resource } from '../azure/store.ts';
 import type { Cluster, Machine } from '../azure/types.ts';
+import { Gate } from '../gate.ts';
 import type { LabContext, NodeOrder, Report } from './context.ts';
 import { Keeper } from './keeper.ts';
-import { Gate } from './lock.ts';
 import type { NodeView } from './views.ts';
 
 /** Nodes that start at one time: each spends its start in containerd and Node, which two cores share. */

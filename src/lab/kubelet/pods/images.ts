@@ -1,3 +1,4 @@
+import { Gate } from '../../gate.ts';
 import { Backoff, goDuration } from '../backoff.ts';
 import type { CriClient } from '../cri.ts';
 import type { CriReply, CriRequest } from '../cri-schema.ts';
@@ -5,7 +6,6 @@ import { type PodEvents, WaitingError } from '../events.ts';
 import { nameFault, registryOf, withTag } from '../image-name.ts';
 import { type Container, initContainers, type KubeletPod } from '../model.ts';
 import type { ObjectCache } from '../objects.ts';
-import { Slots } from '../slots.ts';
 
 type Image = CriReply<'Image'>;
 type Auth = CriRequest<'AuthConfig'>;
@@ -21,7 +21,7 @@ export class Images {
   readonly #backoff = new Backoff();
   readonly #lastError = new Map<string, string>();
   readonly #pulls = new Map<string, Promise<void>>();
-  readonly #slots = new Slots(AT_ONCE);
+  readonly #gate = new Gate(AT_ONCE);
 
   constructor(cri: CriClient, objects: ObjectCache, events: PodEvents) {
     this.#cri = cri;
@@ -91,8 +91,8 @@ export class Images {
     const key = `${image} ${auth?.username ?? ''}`;
     const running = this.#pulls.get(key);
     if (running) return running;
-    const pull = this.#slots
-      .use(async () => {
+    const pull = this.#gate
+      .run(async () => {
         await this.#cri.pullImage(image, auth);
       })
       .finally(() => this.#pulls.delete(key));

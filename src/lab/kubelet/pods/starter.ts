@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Gate } from '../../gate.ts';
 import { containerConfig } from '../container-config.ts';
 import type { CriClient } from '../cri.ts';
 import type { CriRequest } from '../cri-schema.ts';
@@ -15,7 +16,6 @@ import { ask } from '../probes/handlers.ts';
 import type { NodeResources } from '../resources.ts';
 import type { PodRuntime, SandboxState } from '../runtime-state.ts';
 import { sandboxConfig } from '../sandbox-config.ts';
-import { Slots } from '../slots.ts';
 import { nextRestartCount } from '../status/container-statuses.ts';
 import type { Mounted, PodVolumes } from '../volumes/pod-volumes.ts';
 import type { Images } from './images.ts';
@@ -39,7 +39,7 @@ const AT_ONCE = 8;
 /** Makes sandboxes and containers from pods. */
 export class Starter {
   readonly #parts: StarterParts;
-  readonly #slots = new Slots(AT_ONCE);
+  readonly #gate = new Gate(AT_ONCE);
 
   constructor(parts: StarterParts) {
     this.#parts = parts;
@@ -54,7 +54,7 @@ export class Starter {
   /** @throws CriError what the runtime or the network's plugin refused */
   async sandbox(pod: KubeletPod, attempt: number): Promise<void> {
     mkdirSync(podLogFolder(pod), { recursive: true, mode: 0o755 });
-    await this.#slots.use(() => this.#parts.cri.runPodSandbox(this.#config(pod, attempt)));
+    await this.#gate.run(() => this.#parts.cri.runPodSandbox(this.#config(pod, attempt)));
   }
 
   #podIps(pod: KubeletPod, sandbox: SandboxState): readonly string[] {
@@ -87,7 +87,7 @@ export class Starter {
       if (reason !== 'InvalidImageName') events.event(pod, 'Warning', 'Failed', `Error: ${reason}`, about);
       throw error instanceof WaitingError ? error : new WaitingError(reason, (error as Error).message);
     });
-    const id = await this.#slots.use(async () => {
+    const id = await this.#gate.run(async () => {
       let config: CriRequest<'ContainerConfig'>;
       try {
         const restartCount = nextRestartCount(pod, container, runtime);

@@ -1,8 +1,8 @@
 import type { KubeClient } from '../../../kube/client.ts';
 import { isKubeError } from '../../../kube/error.ts';
 import { PODS } from '../../../kube/resources.ts';
+import { Gate } from '../../gate.ts';
 import type { KubeletPod, PodStatus } from '../model.ts';
-import { Slots } from '../slots.ts';
 import { OWN_CONDITIONS } from './conditions.ts';
 
 interface Entry {
@@ -24,7 +24,7 @@ export class StatusWriter {
   readonly #client: KubeClient | undefined;
   readonly #log: (message: string) => void;
   readonly #entries = new Map<string, Entry>();
-  readonly #slots = new Slots(AT_ONCE);
+  readonly #gate = new Gate(AT_ONCE);
   #stopped = false;
 
   /** @param client - undefined: statuses are kept for whoever asks */
@@ -87,7 +87,7 @@ export class StatusWriter {
       const text = JSON.stringify(entry.status);
       if (text === entry.sent) return;
       try {
-        await this.#slots.use(() => this.#patch(client, entry));
+        await this.#gate.run(() => this.#patch(client, entry));
         entry.sent = text;
         retry = FIRST_RETRY_MS;
       } catch (error) {

@@ -1,13 +1,14 @@
-/** At most so many at a time; the others wait their turn, in their order. */
-export class Slots {
+/** Lets a number of works run at a time; the others wait in the order in which they came. */
+export class Gate {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(count: number) {
-    this.#free = count;
+  /** @param width - how many at a time, at least 1 */
+  constructor(width: number) {
+    this.#free = width;
   }
 
-  async use<T>(work: () => Promise<T>): Promise<T> {
+  async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
