@@ -3,12 +3,21 @@ export const SUBSCRIPTION = '00000000-0000-0000-0000-000000000000';
 /** The resource group that the `flyover` commands work in. */
 export const DEFAULT_GROUP = 'lab';
 
+/** The resource group that holds what a cluster's own controllers make, by AKS's pattern. */
+export function nodeGroup(cluster: string): string {
+  return `MC_${DEFAULT_GROUP}_${cluster}_local`;
+}
+
 /** The types that the store knows, and the ARM path segments they are written with. */
 export const TYPES = {
   virtualNetwork: 'Microsoft.Network/virtualNetworks',
   peering: 'Microsoft.Network/virtualNetworks/virtualNetworkPeerings',
   cluster: 'Microsoft.ContainerService/managedClusters',
   machine: 'Microsoft.ContainerService/managedClusters/machines',
+  publicIpAddress: 'Microsoft.Network/publicIPAddresses',
+  natGateway: 'Microsoft.Network/natGateways',
+  routeTable: 'Microsoft.Network/routeTables',
+  loadBalancer: 'Microsoft.Network/loadBalancers',
   host: 'Flyover.Lab/hosts',
   site: 'Flyover.Lab/sites',
 } as const;
@@ -27,6 +36,11 @@ export function resourceId(type: ResourceType, names: string[], group = DEFAULT_
 /** ARM ids are compared without regard to case: this is the form that the store keys by. */
 export function resourceKey(id: string): string {
   return id.toLowerCase();
+}
+
+/** The resource group of an ARM id. */
+export function resourceGroup(id: string): string {
+  return id.split('/')[4]!;
 }
 
 /** The last name of an ARM id. */

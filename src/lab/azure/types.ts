@@ -139,6 +139,10 @@ export interface Host {
     | { kind: 'internet' }
     | { kind: 'site'; site: string };
   address: string;
+  /** An appliance: it forwards packets that are not for itself, and may send from addresses that are not its own. */
+  ipForwarding?: boolean;
+  /** With `ipForwarding`: what it forwards out of its virtual network wears its own address. */
+  masquerade?: boolean;
 }
 
 /** An on-premises network behind a virtual network's gateway. */

@@ -10,6 +10,11 @@ import { KeyedLock } from './lock.ts';
 import type { NodePoolDoors } from './node-pools.ts';
 import type { ControlPlaneView, NodeView } from './views.ts';
 
+/** What the fabric calls a load balancer: a name that no other cluster's has. */
+export function fabricName(balancer: { cluster: string; name: string }): string {
+  return `${balancer.cluster}/${balancer.name}`;
+}
+
 /** Tells a waiting person what is going on: one short line a step. */
 export type Report = (text: string) => void;
 
@@ -94,6 +99,8 @@ export class LabContext {
   readonly watch: Watch;
   /** Serialises what is done to one thing: `node/<name>`, `cluster/<name>`. */
   readonly locks = new KeyedLock();
+  /** Nodes that get connections, by load balancer and rule: see `FabricModel`. Whoever writes to it applies the fabric. */
+  readonly healthyNodes = new Map<string, readonly string[]>();
   readonly #fabric: LabParts['fabric'];
   readonly #machineAddresses: () => string[];
 
@@ -116,7 +123,14 @@ export class LabContext {
     const inventory = this.inventory();
     const sides = inventory.peerings.map((peering) => ({ from: peering.from, peering }));
     const machineAddresses = this.#machineAddresses();
-    return planFabric({ ...inventory, peerings: workingPeerings(sides), machineAddresses });
+    return planFabric({
+      ...inventory,
+      peerings: workingPeerings(sides),
+      // Every cluster has one called `kubernetes`.
+      loadBalancers: inventory.loadBalancers.map((each) => ({ ...each, name: fabricName(each) })),
+      healthyNodes: this.healthyNodes,
+      machineAddresses,
+    });
   }
 
   /**

@@ -8,40 +8,7 @@ import { newHost, newSite } from './host.ts';
 import type { Inventory } from './inventory.ts';
 import { newMachines } from './machine.ts';
 import { checkPeering, newVirtualNetwork, withSubnet } from './network.ts';
-
-const empty = (): Inventory => ({
-  virtualNetworks: [],
-  peerings: [],
-  clusters: [],
-  machines: [],
-  hosts: [],
-  sites: [],
-});
-
-/** Lets a cluster into the inventory as the supervisor does. */
-function admit(inventory: Inventory, request: Partial<ClusterRequest> & { name: string }): void {
-  const wanted = { nodes: 1, ...request };
-  const { cluster, network } = newCluster(inventory, wanted);
-  const id = resourceId(TYPES.virtualNetwork, [network.name]);
-  inventory.virtualNetworks = [
-    ...inventory.virtualNetworks.filter((other) => other.name !== network.name),
-    { ...network.properties, name: network.name, id },
-  ];
-  const named = { ...cluster, name: request.name, id: resourceId(TYPES.cluster, [request.name]) };
-  inventory.clusters.push(named);
-  for (const machine of newMachines(inventory, named, Number(wanted.nodes)))
-    inventory.machines.push({ ...machine.properties, name: machine.name, id: machine.name });
-}
-
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof LabError) return error.refusal.code;
-    return (error as { code: string }).code;
-  }
-  return 'accepted';
-}
+import { admit, codeOf, empty } from './testing.ts';
 
 describe('clusters', () => {
   test('nodes get the lowest free address from .4 on, and the next /24 each', () => {

@@ -1,6 +1,17 @@
 import { TYPES } from '../ids.ts';
 import type { ResourceStore } from '../store.ts';
-import type { Cluster, Host, Machine, Peering, Site, VirtualNetwork } from '../types.ts';
+import type {
+  Cluster,
+  Host,
+  LoadBalancer,
+  Machine,
+  NatGateway,
+  Peering,
+  PublicIpAddress,
+  RouteTable,
+  Site,
+  VirtualNetwork,
+} from '../types.ts';
 
 export type Named<P> = P & { name: string; id: string };
 
@@ -13,6 +24,12 @@ export interface Inventory {
   machines: Named<Machine>[];
   hosts: Named<Host>[];
   sites: Named<Site>[];
+  /** Their names are unique in the lab, whatever group they are in; so are those of NAT gateways and route tables. */
+  publicIpAddresses: Named<PublicIpAddress>[];
+  natGateways: Named<NatGateway>[];
+  routeTables: Named<RouteTable>[];
+  /** A cluster's are called `kubernetes` and `kubernetes-internal`. */
+  loadBalancers: Named<LoadBalancer>[];
 }
 
 /** Reads all that the rules need in one go. */
@@ -29,5 +46,9 @@ export function readInventory(store: ResourceStore): Inventory {
     machines: all<Machine>(TYPES.machine),
     hosts: all<Host>(TYPES.host),
     sites: all<Site>(TYPES.site),
+    publicIpAddresses: all<PublicIpAddress>(TYPES.publicIpAddress),
+    natGateways: all<NatGateway>(TYPES.natGateway),
+    routeTables: all<RouteTable>(TYPES.routeTable),
+    loadBalancers: all<LoadBalancer>(TYPES.loadBalancer),
   };
 }

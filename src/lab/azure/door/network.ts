@@ -125,18 +125,20 @@ export function freeSubnetRange(name: string, network: VirtualNetwork, avoid: Cl
   });
 }
 
-/** Addresses in a subnet that nodes and hosts have. */
+/** Addresses in a subnet that somebody has: nodes, hosts, and load balancers' frontends. */
 export function addressesIn(inventory: Inventory, network: string, subnet: Subnet): string[] {
-  const clusters = new Set(
-    inventory.clusters
-      .filter((c) => c.virtualNetwork === network && c.subnet === subnet.name)
-      .map((c) => c.name),
-  );
+  const neighbours = inventory.clusters.filter((cluster) => cluster.virtualNetwork === network);
+  const inNetwork = new Set(neighbours.map((cluster) => cluster.name));
+  const clusters = new Set(neighbours.filter((c) => c.subnet === subnet.name).map((c) => c.name));
   const nodes = inventory.machines.filter((machine) => clusters.has(machine.cluster));
+  const frontends = inventory.loadBalancers
+    .filter((balancer) => inNetwork.has(balancer.cluster))
+    .flatMap((balancer) => balancer.frontends)
+    .filter((frontend) => frontend.subnet === subnet.name);
   const hosts = inventory.hosts.filter(
     ({ place }) => place.kind === 'vnet' && place.virtualNetwork === network && place.subnet === subnet.name,
   );
-  return [...nodes, ...hosts].map((owner) => owner.address);
+  return [...nodes, ...hosts, ...frontends].map((owner) => owner.address);
 }
 
 /** The lab's next free public address. @throws LabError `PublicAddressesExhausted` */
@@ -146,13 +148,14 @@ export function freePublicAddress(inventory: Inventory, besides: readonly string
     ...besides,
     ...inventory.virtualNetworks.map((network) => network.publicAddress),
     ...inventory.clusters.map((cluster) => cluster.apiServerAddress),
+    ...inventory.publicIpAddresses.map((each) => each.address),
   ].map((text) => parseAddress(text));
   const free = firstFreeHost(parseCidr(PUBLIC_RANGE), taken);
   if (free) return formatAddress(free);
   throw new LabError({
     code: 'PublicAddressesExhausted',
-    rule: `the lab's ${taken.length} public addresses are all in use, one for each virtual network and each cluster`,
-    fix: 'delete a virtual network or a cluster',
+    rule: `the lab's ${taken.length} public addresses are all in use: by virtual networks, API servers, and public address resources`,
+    fix: 'delete what is not needed: flyover public-ip list, flyover vnet list and flyover cluster list show them',
     status: 409,
   });
 }
