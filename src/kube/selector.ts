@@ -196,12 +196,20 @@ function matchRequirement({ key, operator, values }: Requirement, labels: Labels
       return value !== undefined;
     case 'DoesNotExist':
       return value === undefined;
-    default: {
-      if (value === undefined || !/^[+-]?\d+$/.test(value)) return false;
-      const [left, right] = [BigInt(value), BigInt(values[0] ?? '0')];
-      return operator === 'Gt' ? left > right : left < right;
+    case 'Gt':
+    case 'Lt': {
+      const bound = values[0];
+      if (!isInteger(value) || !isInteger(bound)) return false;
+      return operator === 'Gt' ? BigInt(value) > BigInt(bound) : BigInt(value) < BigInt(bound);
     }
+    default:
+      // Types say that there is no other. Objects of a cluster that is newer than we are may know one: it holds for nothing.
+      return false;
   }
+}
+
+function isInteger(text: string | undefined): text is string {
+  return text !== undefined && /^-?\d+$/.test(text);
 }
 
 /** The requirements of a LabelSelector object; undefined when it selects nothing (null, or an operator that does not exist). */

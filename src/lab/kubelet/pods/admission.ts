@@ -1,3 +1,4 @@
+import { matchesNode } from '../../../kube/node-selector.ts';
 import { Quantity } from '../../../kube/quantity.ts';
 import { allContainers, type KubeletPod, type Node } from '../model.ts';
 import { type NodeResources, podRequest } from '../resources.ts';
@@ -14,49 +15,6 @@ export interface NodeView {
   /** The node's labels; undefined while the node is not known yet. */
   readonly labels: Readonly<Record<string, string>> | undefined;
   readonly taints?: NonNullable<Node['spec']>['taints'];
-}
-
-type Expression = { readonly key: string; readonly operator: string; readonly values?: readonly string[] };
-
-function matches(
-  labels: Readonly<Record<string, string>>,
-  { key, operator, values = [] }: Expression,
-): boolean {
-  const value = labels[key];
-  switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    case 'Gt':
-      return value !== undefined && Number(value) > Number(values[0]);
-    case 'Lt':
-      return value !== undefined && Number(value) < Number(values[0]);
-    default:
-      return false;
-  }
-}
-
-/** Whether the node is one that the pod's nodeSelector and required node affinity allow. */
-export function matchesNode(
-  pod: KubeletPod,
-  labels: Readonly<Record<string, string>>,
-  nodeName: string,
-): boolean {
-  if (!Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => labels[key] === value))
-    return false;
-  const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  if (!required) return true;
-  return required.nodeSelectorTerms.some(
-    ({ matchExpressions = [], matchFields = [] }) =>
-      matchExpressions.length + matchFields.length > 0 &&
-      matchExpressions.every((each) => matches(labels, each)) &&
-      matchFields.every((each) => matches({ 'metadata.name': nodeName }, each)),
-  );
 }
 
 function hostPorts(pod: KubeletPod): string[] {
@@ -88,7 +46,7 @@ export function refuse(
   node: NodeView,
   nodeName: string,
 ): Refusal | undefined {
-  if (node.labels && !matchesNode(pod, node.labels, nodeName)) {
+  if (node.labels && !matchesNode(pod.spec, { metadata: { name: nodeName, labels: node.labels } })) {
     return {
       reason: 'NodeAffinity',
       message:

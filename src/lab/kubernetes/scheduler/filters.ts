@@ -1,6 +1,7 @@
 // Whether a pod can run on a node, and if not, why: the filters of the default profile in their order.
+
+import { matchesNode } from '../../../kube/node-selector.ts';
 import { InterPodState } from './inter-pod.ts';
-import { matchesNode } from './node-affinity.ts';
 import { type NodeInfo, type PodInfo, portsConflict } from './node-info.ts';
 import type { Snapshot } from './snapshot.ts';
 import { isTolerated, UNSCHEDULABLE_TAINT, untolerated } from './taints.ts';

@@ -1,35 +1,6 @@
-// nodeSelector and node affinity.
-import { matchRequirements, type Operator } from '../../../kube/selector.ts';
-import { hasLabels } from '../controllers/common/labels.ts';
-import type { Node, NodeSelectorTerm, PodSpec } from '../controllers/common/objects.ts';
-
-/** Whether a term selects the node. A term without expressions selects none. */
-export function matchesTerm(term: NodeSelectorTerm, node: Node): boolean {
-  const { matchExpressions = [], matchFields = [] } = term;
-  if (!matchExpressions.length && !matchFields.length) return false;
-  const fields = { 'metadata.name': node.metadata.name };
-  return (
-    matchRequirements(requirements(matchExpressions), node.metadata.labels) &&
-    matchRequirements(requirements(matchFields), fields)
-  );
-}
-
-function requirements(
-  expressions: NonNullable<NodeSelectorTerm['matchExpressions']>,
-): { key: string; operator: Operator; values: string[] }[] {
-  return expressions.map(({ key, operator, values = [] }) => ({
-    key,
-    operator: operator as Operator,
-    values,
-  }));
-}
-
-/** Whether nodeSelector and required node affinity allow the node. */
-export function matchesNode(spec: PodSpec, node: Node): boolean {
-  if (!hasLabels(node.metadata.labels, spec.nodeSelector)) return false;
-  const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  return !required || required.nodeSelectorTerms.some((term) => matchesTerm(term, node));
-}
+// Node affinity beyond what every node can judge for itself.
+import { matchesTerm } from '../../../kube/node-selector.ts';
+import type { Node, PodSpec } from '../controllers/common/objects.ts';
 
 /** The names to which matchFields pins the pod; undefined when it pins it to none (a DaemonSet's pods are pinned). */
 export function pinnedNodes(spec: PodSpec): Set<string> | undefined {

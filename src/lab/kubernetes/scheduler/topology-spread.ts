@@ -1,8 +1,9 @@
 // Topology spread constraints.
+
+import { matchesNode } from '../../../kube/node-selector.ts';
 import { matchLabelSelector } from '../../../kube/selector.ts';
 import type { Pod, TopologySpreadConstraint } from '../controllers/common/objects.ts';
 import { controllerOf } from '../controllers/common/owners.ts';
-import { matchesNode } from './node-affinity.ts';
 import type { NodeInfo, PodInfo } from './node-info.ts';
 import { type Snapshot, TopologyCounts } from './snapshot.ts';
 import { untolerated } from './taints.ts';

@@ -3,6 +3,7 @@ import { isKubeError } from '../../../../kube/error.ts';
 import type { ResourceType } from '../../../../kube/resources.ts';
 import { each } from './batch.ts';
 import { type Context, create, isNamespaceTerminating, merge, remove } from './context.ts';
+import type { Expectations } from './expectations.ts';
 import { messageOf } from './message.ts';
 import type { NewPod, Owned, Pod } from './objects.ts';
 import { PODS } from './objects.ts';
@@ -94,4 +95,26 @@ export async function deletePod(
     context.events.event(ownerType, owner, 'Warning', 'FailedDelete', `Error deleting: ${messageOf(error)}`);
     throw error;
   }
+}
+
+/** Deletes pods, 16 at a time. All are tried; then the first failure is thrown. Those that will not be seen going are no longer expected to. */
+export async function deletePods(
+  context: Context,
+  ownerType: ResourceType<unknown>,
+  owner: Owned,
+  pods: readonly Pod[],
+  { expectations, key }: { expectations: Expectations; key: string },
+): Promise<void> {
+  expectations.expectDeletions(
+    key,
+    pods.map((pod) => pod.metadata.uid),
+  );
+  await each(pods, 16, async (pod) => {
+    let deleted = false;
+    try {
+      deleted = await deletePod(context, ownerType, owner, pod);
+    } finally {
+      if (!deleted) expectations.deletionObserved(key, pod.metadata.uid);
+    }
+  });
 }

@@ -6,7 +6,7 @@ import {
   isNamespaceTerminating,
   merge,
 } from '../common/context.ts';
-import { createPod, deletePod, settle } from '../common/control.ts';
+import { createPod, deletePods, settle } from '../common/control.ts';
 import { Expectations } from '../common/expectations.ts';
 import { same } from '../common/hash.ts';
 import { isEmptySelector } from '../common/labels.ts';
@@ -137,10 +137,6 @@ export function daemonSetController(context: Context): Controller {
     const names = create.slice(0, BURST);
     const goners = victims.slice(0, BURST);
     expectations.expectCreations(key, names.length);
-    expectations.expectDeletions(
-      key,
-      goners.map((pod) => pod.metadata.uid),
-    );
     const made = slowStart(names.length, async (i) => {
       await createPod(context, DAEMON_SETS, ds, daemonPod(ds, names[i] ?? '', hash));
     }).then(({ succeeded, error }) => {
@@ -149,14 +145,7 @@ export function daemonSetController(context: Context): Controller {
     });
     const results = await Promise.allSettled([
       made,
-      ...goners.map(async (pod) => {
-        let deleted = false;
-        try {
-          deleted = await deletePod(context, DAEMON_SETS, ds, pod);
-        } finally {
-          if (!deleted) expectations.deletionObserved(key, pod.metadata.uid);
-        }
-      }),
+      deletePods(context, DAEMON_SETS, ds, goners, { expectations, key }),
     ]);
     const failure = results.find((result) => result.status === 'rejected');
     if (failure) throw failure.reason;

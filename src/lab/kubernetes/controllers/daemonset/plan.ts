@@ -1,6 +1,7 @@
 // Which nodes run a pod of a DaemonSet, and which pods go. Pure.
 
-import { matchesNode, pinnedNodes } from '../../scheduler/node-affinity.ts';
+import { matchesNode } from '../../../../kube/node-selector.ts';
+import { pinnedNodes } from '../../scheduler/node-affinity.ts';
 import { untolerated } from '../../scheduler/taints.ts';
 import type {
   DaemonSet,

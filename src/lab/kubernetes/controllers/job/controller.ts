@@ -8,7 +8,7 @@ import {
   isNamespaceTerminating,
   merge,
 } from '../common/context.ts';
-import { createPod, deletePod, settle } from '../common/control.ts';
+import { createPod, deletePods, settle } from '../common/control.ts';
 import { Expectations } from '../common/expectations.ts';
 import { mergePatch } from '../common/merge-patch.ts';
 import { JOBS, type Job, type JobStatus, keyOf, PODS, type Pod } from '../common/objects.ts';
@@ -117,20 +117,7 @@ export function jobController(context: Context): Controller {
     const plan = over
       ? { create: [], delete: owned.filter(isActive) }
       : planJob(job, counted, owned, context.now());
-    if (plan.delete.length) {
-      expectations.expectDeletions(
-        key,
-        plan.delete.map((pod) => pod.metadata.uid),
-      );
-      await each(plan.delete, 16, async (pod) => {
-        let deleted = false;
-        try {
-          deleted = await deletePod(context, JOBS, job, pod);
-        } finally {
-          if (!deleted) expectations.deletionObserved(key, pod.metadata.uid);
-        }
-      });
-    }
+    if (plan.delete.length) await deletePods(context, JOBS, job, plan.delete, { expectations, key });
     if (plan.create.length) {
       const { create } = plan;
       expectations.expectCreations(key, create.length);

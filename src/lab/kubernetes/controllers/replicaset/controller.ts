@@ -6,7 +6,7 @@ import {
   isNamespaceTerminating,
   merge,
 } from '../common/context.ts';
-import { createPod, deletePod, settle } from '../common/control.ts';
+import { createPod, deletePods, settle } from '../common/control.ts';
 import { Expectations } from '../common/expectations.ts';
 import { mergePatch } from '../common/merge-patch.ts';
 import { messageOf } from '../common/message.ts';
@@ -59,7 +59,7 @@ export function replicaSetController(context: Context): Controller {
       const plan = planReplicas(rs, owned, related(rs), context.now());
       try {
         if ('create' in plan) await createPods(key, rs, plan.create);
-        else await deletePods(key, rs, plan.delete);
+        else await deletePods(context, REPLICA_SETS, rs, plan.delete, { expectations, key });
       } catch (error) {
         failure = { reason: 'create' in plan ? 'FailedCreate' : 'FailedDelete', message: messageOf(error) };
         failed = error;
@@ -87,25 +87,6 @@ export function replicaSetController(context: Context): Controller {
     // What was not made will not be seen.
     expectations.creationObserved(key, count - succeeded);
     if (error) throw error;
-  }
-
-  async function deletePods(key: string, rs: ReplicaSet, victims: Pod[]): Promise<void> {
-    expectations.expectDeletions(
-      key,
-      victims.map((pod) => pod.metadata.uid),
-    );
-    const results = await Promise.allSettled(
-      victims.map(async (pod) => {
-        let deleted = false;
-        try {
-          deleted = await deletePod(context, REPLICA_SETS, rs, pod);
-        } finally {
-          if (!deleted) expectations.deletionObserved(key, pod.metadata.uid);
-        }
-      }),
-    );
-    const failure = results.find((result) => result.status === 'rejected');
-    if (failure) throw failure.reason;
   }
 
   return { name: 'replicaset', stop: () => loop.stop() };
