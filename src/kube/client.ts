@@ -124,6 +124,10 @@ export class KubeClient {
     this.#transport.close();
   }
 
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   /** One page, or all when no limit is given. */
   async list<T>(type: ResourceType<T>, options: ListOptions = {}): Promise<List<T>> {
     const path = pathOf(type, { ...(options.namespace ? { namespace: options.namespace } : {}) });

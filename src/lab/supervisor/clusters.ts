@@ -89,9 +89,9 @@ export class Clusters {
   /** Nodes are begun also when the control plane fails: both are tried again until they work. */
   async #start(name: string, report: Report): Promise<void> {
     const failure = await this.#controlPlanes.ensure(name, report).catch((error: unknown) => error);
-    const nodes = forEach(this.#machines(name), (machine) => this.#nodes.ensure(machine, report));
     const { autoscaler } = this.#lab.store.get<Cluster>(resourceId(TYPES.cluster, [name]))!.properties;
     if (autoscaler) await this.#lab.nodePools.open(name, new ClusterPool(this.#lab, this, name));
+    const nodes = forEach(this.#machines(name), (machine) => this.#nodes.ensure(machine, report));
     if (failure === undefined) return await nodes;
     await nodes.catch(() => undefined);
     throw failure;

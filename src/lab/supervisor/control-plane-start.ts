@@ -1,14 +1,13 @@
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
+import { nthAddress, parseCidr } from '../../address/cidr.ts';
+import { formatAddress } from '../../address/ip.ts';
 import { NAMESPACES } from '../../kube/resources.ts';
 import { controlPlaneName } from '../azure/door/machine.ts';
 import { ensurePki } from '../kubernetes/auth/pki.ts';
 import {
-  findService,
   isAlive,
-  type Machine,
   type ProcessIdentity,
-  type Service,
   type ServiceSpec,
   startMachine,
   startService,
@@ -38,10 +37,12 @@ interface ControlPlaneBuild extends ControlPlaneOrder {
  */
 export async function startControlPlane(build: ControlPlaneBuild): Promise<Record<string, ProcessIdentity>> {
   const { name, apiServerAddress } = build;
+  // The Service `kubernetes` has the first address of the range.
+  const serviceAddress = formatAddress(nthAddress(parseCidr(build.serviceCidr), 1));
   await ensurePki(pkiOf(name), {
     cluster: name,
     names: [],
-    addresses: [apiServerAddress, firstOf(build.serviceCidr)],
+    addresses: [apiServerAddress, serviceAddress],
   });
   await Promise.all([
     ensureAdmin(build),
@@ -60,9 +61,9 @@ export async function startControlPlane(build: ControlPlaneBuild): Promise<Recor
     keep: [dirname(build.programs.dist)],
   });
   const [apiServerSpec, ...clients] = services(build);
-  const apiServer = await running(machine, apiServerSpec!);
-  using client = closing(adminClient(name));
-  await waitFor('the API server', () => ready(client.it), {
+  const apiServer = await startService(machine, apiServerSpec!);
+  using client = adminClient(name);
+  await waitFor('the API server', () => ready(client), {
     patienceMs: PATIENCE_MS,
     everyMs: 20,
     works: () => {
@@ -72,26 +73,20 @@ export async function startControlPlane(build: ControlPlaneBuild): Promise<Recor
   });
   for (const { type, object } of addons(build)) {
     const { name, namespace } = object.metadata;
-    await client.it.patch<object>(type, { name, ...(namespace ? { namespace } : {}) }, object, {
+    await client.patch<object>(type, { name, ...(namespace ? { namespace } : {}) }, object, {
       type: 'apply',
       fieldManager: FIELD_MANAGER,
       force: true,
     });
   }
   // Begun before they would be refused, and would wait before they try again.
-  const [controllers, operator] = await Promise.all(clients.map((spec) => running(machine, spec)));
+  const [controllers, operator] = await Promise.all(clients.map((spec) => startService(machine, spec)));
   return {
     init: machine.init,
     apiServer: apiServer.process,
     controllers: controllers!.process,
     operator: operator!.process,
   };
-}
-
-/** The first address of a range: the Service `kubernetes` has it. */
-function firstOf(cidr: string): string {
-  const parts = cidr.slice(0, cidr.indexOf('/')).split('.').map(Number);
-  return [...parts.slice(0, 3), parts[3]! + 1].join('.');
 }
 
 function services(build: ControlPlaneBuild): ServiceSpec[] {
@@ -124,15 +119,7 @@ function services(build: ControlPlaneBuild): ServiceSpec[] {
   ];
 }
 
-async function running(machine: Machine, spec: ServiceSpec): Promise<Service> {
-  return findService(machine, spec.name) ?? (await startService(machine, spec));
-}
-
 async function ready(client: ReturnType<typeof adminClient>): Promise<string | undefined> {
   const namespace = await client.find(NAMESPACES, { name: 'kube-system' });
   return namespace ? undefined : 'it has no namespace kube-system yet';
-}
-
-function closing<T extends { close(): void }>(it: T): { it: T } & Disposable {
-  return { it, [Symbol.dispose]: () => it.close() };
 }

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { isKubeError } from '../../kube/error.ts';
 import { NODES } from '../../kube/resources.ts';
 import { namespaceOf } from '../fabric/names.ts';
-import { findMachine, findService, stopMachine } from '../machine/index.ts';
+import { findMachine, findService, type Machine, stopMachine } from '../machine/index.ts';
 import { namespacePath } from '../paths.ts';
 import type { ControlPlaneDriver, NodeDriver } from './context.ts';
 import { startControlPlane } from './control-plane-start.ts';
@@ -24,13 +24,11 @@ export function machineDriver(programs: Programs, log: Logger): NodeDriver {
     stop: async (name) => await stopMachine(machineRefOf(name), { removeDisk: true }),
     look: (name) => {
       const machine = findMachine(machineRefOf(name));
-      const stateOf = (service: string): ServiceState =>
-        machine && findService(machine, service) ? 'running' : 'down';
       return {
         ...(machine ? { init: machine.init.pid } : {}),
-        containerd: stateOf('containerd'),
-        agent: stateOf('agent'),
-        kubelet: stateOf('kubelet'),
+        containerd: stateOf(machine, 'containerd'),
+        agent: stateOf(machine, 'agent'),
+        kubelet: stateOf(machine, 'kubelet'),
       };
     },
   };
@@ -49,33 +47,29 @@ export function controlPlaneDriver(programs: Programs, log: Logger): ControlPlan
     stop: async (cluster) => await stopMachine(controlPlaneRef(cluster), { removeDisk: true }),
     look: (cluster) => {
       const machine = findMachine(controlPlaneRef(cluster));
-      const stateOf = (service: string): ServiceState =>
-        machine && findService(machine, service) ? 'running' : 'down';
       return {
-        apiServer: stateOf('apiserver'),
-        controllers: stateOf('controllers'),
-        operator: stateOf('operator'),
+        apiServer: stateOf(machine, 'apiserver'),
+        controllers: stateOf(machine, 'controllers'),
+        operator: stateOf(machine, 'operator'),
       };
     },
     kubeconfig: async (cluster) => adminKubeconfig(cluster),
     exampleNode: async (cluster) => {
-      const client = adminClient(cluster);
-      try {
-        const { items } = await client.list(NODES, { limit: 1 });
-        return items[0];
-      } finally {
-        client.close();
-      }
+      using client = adminClient(cluster);
+      const { items } = await client.list(NODES, { limit: 1 });
+      return items[0];
     },
     forgetNode: async (cluster, node) => {
-      const client = adminClient(cluster);
+      using client = adminClient(cluster);
       try {
         await client.delete(NODES, { name: node });
       } catch (error) {
         if (!isKubeError(error, 404)) throw error;
-      } finally {
-        client.close();
       }
     },
   };
+}
+
+function stateOf(machine: Machine | undefined, service: string): ServiceState {
+  return machine && findService(machine, service) ? 'running' : 'down';
 }

@@ -4,9 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KubeClient } from '../../kube/client.ts';
 import { parseKubeConfig } from '../../kube/kube-config.ts';
 import { NODES } from '../../kube/resources.ts';
+import { replaceFile } from '../files.ts';
 import { kubeconfigText } from '../kubernetes/auth/kubeconfig.ts';
 import { issueClient, MASTERS } from '../kubernetes/auth/pki.ts';
-import { kubernetesFile, pkiOf, writeWhole } from './machine-files.ts';
+import { kubernetesFile, pkiOf } from './machine-files.ts';
 
 /** Who asks: a user of the cluster's API, with its groups. */
 export interface ApiUser {
@@ -48,7 +49,7 @@ export async function ensureKubeconfig(
     const ca = readFileSync(join(pkiOf(cluster.name), 'ca.crt')).toString('base64');
     if (text.includes(ca) && text.includes(apiServerUrl(cluster))) return;
   }
-  writeWhole(path, await kubeconfigFor(cluster, user), 0o600);
+  replaceFile(path, await kubeconfigFor(cluster, user), 0o600);
 }
 
 /** Makes the administrator's kubeconfig, once. */

@@ -1,5 +1,4 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { controlPlaneName } from '../azure/door/machine.ts';
 import type { MachineRef } from '../machine/index.ts';
 import { LAB_DISKS, LAB_RUN } from '../paths.ts';
@@ -33,11 +32,4 @@ export function pkiOf(cluster: string): string {
 /** A control plane's file in {@link KUBERNETES_FOLDER}, on this machine. */
 export function kubernetesFile(cluster: string, name: string): string {
   return join(controlPlaneRef(cluster).stateDir, KUBERNETES_FOLDER, name);
-}
-
-/** In one step: a daemon that runs already may be reading it. */
-export function writeWhole(path: string, text: string, mode = 0o644): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(`${path}.new`, text, { mode });
-  renameSync(`${path}.new`, path);
 }

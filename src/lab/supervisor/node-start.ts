@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { installFront } from '../../network/agent/install.ts';
+import { replaceFile } from '../files.ts';
 import { ensureImage, importImage, PAUSE } from '../images/index.ts';
 import { CriClient } from '../kubelet/cri.ts';
 import { issueServer } from '../kubernetes/auth/pki.ts';
 import {
   contentStore,
   criSocket,
-  findService,
   insideMachine,
   isAlive,
   type Machine,
@@ -23,7 +23,7 @@ import {
 import { LAB_CACHE, LAB_RUN } from '../paths.ts';
 import type { NodeOrder } from './context.ts';
 import { adminClient, ensureKubeconfig, waitFor, whyNotReady } from './kube-access.ts';
-import { machineRefOf, type Programs, pkiOf, writeWhole } from './machine-files.ts';
+import { machineRefOf, type Programs, pkiOf } from './machine-files.ts';
 import { REGISTRY_URL } from './registry.ts';
 
 /** How long a node may take until its daemons answer, in milliseconds; two busy cores start four at once. */
@@ -66,8 +66,8 @@ export async function startNode(build: NodeBuild): Promise<Record<string, Proces
     registryMirror: REGISTRY_URL,
   });
   const [containerd, agent] = await Promise.all([
-    running(machine, containerdSpec),
-    running(machine, agentSpec(build)),
+    startService(machine, containerdSpec),
+    startService(machine, agentSpec(build)),
   ]);
   const alive = (...services: Service[]): string | undefined => {
     if (!build.wanted()) return 'nobody wants it any more';
@@ -79,17 +79,13 @@ export async function startNode(build: NodeBuild): Promise<Record<string, Proces
     alive: () => alive(containerd) === undefined,
   });
   await provide(machine, pause);
-  const kubelet = await running(machine, kubeletSpec(build));
-  const client = adminClient(build.cluster.name);
-  try {
-    await waitFor('it is not Ready', () => whyNotReady(client, build.name), {
-      patienceMs: PATIENCE_MS,
-      everyMs: 50,
-      works: () => alive(containerd, agent, kubelet),
-    });
-  } finally {
-    client.close();
-  }
+  const kubelet = await startService(machine, kubeletSpec(build));
+  using client = adminClient(build.cluster.name);
+  await waitFor('it is not Ready', () => whyNotReady(client, build.name), {
+    patienceMs: PATIENCE_MS,
+    everyMs: 50,
+    works: () => alive(containerd, agent, kubelet),
+  });
   return {
     init: machine.init,
     containerd: containerd.process,
@@ -113,9 +109,9 @@ async function writeCredentials(
   const folder = inside(KUBELET_PKI);
   if (existsSync(join(folder, 'kubelet.crt'))) return;
   const { cert, key, ca } = await issueServer(pki, { names: [name], addresses: [address] });
-  writeWhole(join(folder, 'ca.crt'), ca);
-  writeWhole(join(folder, 'kubelet.key'), key, 0o600);
-  writeWhole(join(folder, 'kubelet.crt'), cert);
+  replaceFile(join(folder, 'ca.crt'), ca, 0o644);
+  replaceFile(join(folder, 'kubelet.key'), key, 0o600);
+  replaceFile(join(folder, 'kubelet.crt'), cert, 0o644);
 }
 
 function agentSpec({ programs, name }: NodeBuild): ServiceSpec {
@@ -160,10 +156,6 @@ function labelsOf(cluster: string): string {
   return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
-}
-
-async function running(machine: Machine, spec: ServiceSpec): Promise<Service> {
-  return findService(machine, spec.name) ?? (await startService(machine, spec));
 }
 
 /** Hands an image to the node's containerd unless it has it. */

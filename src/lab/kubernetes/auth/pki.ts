@@ -1,8 +1,8 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { createFile, readIfThere, replaceFile } from '../../files.ts';
 import type { KeyPair, LeafRequest } from './certificates.ts';
-import { createFile, readIfThere, replaceFile } from './files.ts';
 
 /** Loaded when something is to be issued: 10 MB that a server whose certificates are there does without. */
 const certificates = () => import('./certificates.ts');

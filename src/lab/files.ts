@@ -3,6 +3,7 @@ import {
   closeSync,
   fsyncSync,
   linkSync,
+  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -21,6 +22,7 @@ function syncFolder(path: string): void {
 }
 
 function writeBeside(path: string, text: string, mode: number): string {
+  mkdirSync(dirname(path), { recursive: true });
   const beside = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
   const file = openSync(beside, 'wx', mode);
   try {
