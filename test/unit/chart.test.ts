@@ -28,6 +28,7 @@ import { documentOf } from '../../src/network/agent/kubernetes/document.ts';
 import { KubernetesSource } from '../../src/network/agent/kubernetes/source.ts';
 import { Operator } from '../../src/network/operator/operator.ts';
 import { settingsOf } from '../../src/network/operator/settings.ts';
+import { RIGHTS } from '../../src/network/rights.ts';
 
 const chart = join(import.meta.dirname, '../../deploy/chart');
 const read = (path: string): string => readFileSync(join(chart, path), 'utf8');
@@ -122,6 +123,13 @@ test('an API server of another address is told to both', () => {
   const env = JSON.stringify(objects(changed('apiServer', { host: '10.0.0.9' })));
   expect(env.match(/"KUBERNETES_SERVICE_HOST","value":"10.0.0.9"/g)).toHaveLength(2);
   expect(JSON.stringify(objects())).not.toContain('KUBERNETES_SERVICE_HOST');
+});
+
+test.each(Object.entries(RIGHTS))('%s gets the rights that the lab gives it too', (name, rights) => {
+  const rulesOf = (kind: string): unknown =>
+    (objects().find((one) => one.kind === kind && one.metadata?.name === name) as { rules?: unknown }).rules;
+  expect(rulesOf('ClusterRole')).toEqual(rights.cluster);
+  expect(rulesOf('Role')).toEqual(rights.kubeSystem);
 });
 
 describe('on an API server', () => {

@@ -8,17 +8,12 @@ import { EventRecorder } from '../../kube/event-recorder.ts';
 import { Informer } from '../../kube/informer.ts';
 import { loadKubeConfig } from '../../kube/kube-config.ts';
 import { LeaderElector } from '../../kube/leader-elector.ts';
-import {
-  CLUSTER_ROLE_BINDINGS,
-  CLUSTER_ROLES,
-  CONFIG_MAPS,
-  EVENTS,
-  NODES,
-  PODS,
-} from '../../kube/resources.ts';
+import { CONFIG_MAPS, EVENTS, NODES, PODS } from '../../kube/resources.ts';
 import type { Node, Pod } from '../../kube/types.ts';
 import { startTestApiServer, type TestApiServer } from '../../lab/kubernetes/server/testing.ts';
+import { permissions } from '../../lab/supervisor/addons.ts';
 import { KubernetesSource } from '../agent/kubernetes/source.ts';
+import type { RIGHTS } from '../rights.ts';
 import { Operator } from './operator.ts';
 
 /** The network wing's clients against the embedded API server, over TLS and with its rights. */
@@ -38,29 +33,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const RIGHTS = {
-  'flyover-operator': [
-    { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch', 'patch'] },
-    { apiGroups: [''], resources: ['configmaps'], verbs: ['get', 'list', 'watch'] },
-    { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
-    { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update'] },
-  ],
-  'flyover-agent': [
-    { apiGroups: [''], resources: ['nodes', 'pods', 'configmaps'], verbs: ['get', 'list', 'watch'] },
-    { apiGroups: [''], resources: ['nodes/status'], verbs: ['patch'] },
-    { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
-  ],
-};
-
 /** A user with the least rights, as those who run these daemons are to give. */
 async function clientOf(user: keyof typeof RIGHTS): Promise<KubeClient> {
-  const apiGroup = 'rbac.authorization.k8s.io';
-  await admin.create(CLUSTER_ROLES, { metadata: { name: user }, rules: RIGHTS[user] });
-  await admin.create(CLUSTER_ROLE_BINDINGS, {
-    metadata: { name: user },
-    roleRef: { apiGroup, kind: 'ClusterRole', name: user },
-    subjects: [{ apiGroup, kind: 'User', name: user }],
-  });
   return new KubeClient(loadKubeConfig({ kubeconfig: await api.kubeconfigFor(user) }));
 }
 
@@ -77,6 +51,7 @@ const blocksOf = async (name: string): Promise<string[] | undefined> =>
   (await admin.get(NODES, { name })).spec?.podCIDRs;
 
 test('operator and agent, with their own rights', { timeout: 30_000 }, async () => {
+  for (const { type, object } of permissions()) await admin.create(type, object);
   const operatorClient = await clientOf('flyover-operator');
   const agentClient = await clientOf('flyover-agent');
   const log = pino({ level: 'silent' });
