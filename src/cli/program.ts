@@ -7,7 +7,10 @@ import { envCommand } from './commands/env.ts';
 import { hostCommand, siteCommand } from './commands/host.ts';
 import { imageCommand } from './commands/image.ts';
 import { kubeconfigCommand } from './commands/kubeconfig.ts';
+import { natGatewayCommand } from './commands/nat-gateway.ts';
 import { nodeCommand } from './commands/node.ts';
+import { publicIpCommand } from './commands/public-ip.ts';
+import { routeTableCommand } from './commands/route-table.ts';
 import { statusCommand } from './commands/status.ts';
 import { upCommand } from './commands/up.ts';
 import { vnetCommand } from './commands/vnet.ts';
@@ -36,6 +39,9 @@ export function flyoverProgram(): Command {
     kubeconfigCommand,
     envCommand,
     vnetCommand,
+    publicIpCommand,
+    natGatewayCommand,
+    routeTableCommand,
     hostCommand,
     siteCommand,
     imageCommand,

@@ -4,8 +4,9 @@ import { call } from '../../lab/supervisor/client.ts';
 import type { ClusterView } from '../../lab/supervisor/views.ts';
 import { apiPath, callWithProgress, nameAndRange, wholeNumber } from '../lab-call.ts';
 import { type Column, type Format, outputOption } from '../output.ts';
-import { print, printDone } from '../print.ts';
+import { print, printDone, printMade } from '../print.ts';
 import { nodeColumns } from './node.ts';
+import { type OutboundOptions, outboundRequest, outboundText, withOutboundOptions } from './outbound.ts';
 
 const columns: Column<ClusterView>[] = [
   { header: 'NAME', value: (cluster) => cluster.name },
@@ -22,10 +23,11 @@ const columns: Column<ClusterView>[] = [
   { header: 'VNET', value: (cluster) => cluster.virtualNetwork },
   { header: 'SUBNET', value: (cluster) => cluster.subnet },
   { header: 'MAX PODS', value: (cluster) => cluster.maxPods, align: 'right' },
+  { header: 'OUTBOUND', value: ({ outbound }) => outboundText(outbound) },
   { header: 'ERROR', value: (cluster) => cluster.error, wrap: true },
 ];
 
-interface CreateOptions {
+interface CreateOptions extends OutboundOptions {
   nodes: number | string;
   podCidr?: string;
   vnet?: string;
@@ -40,8 +42,7 @@ interface CreateOptions {
 
 export function clusterCommand(): Command {
   const cluster = new Command('cluster').description('clusters with Azure CNI Overlay networking');
-  cluster
-    .command('create <name>')
+  withOutboundOptions(cluster.command('create <name>'))
     .description('create a cluster and wait until its nodes are ready')
     .option('--nodes <count>', 'how many nodes, 1..1000', wholeNumber, 3)
     .option(
@@ -93,6 +94,7 @@ export function clusterCommand(): Command {
           maxCount: options.maxCount,
           serviceCidr: options.serviceCidr,
           dnsServiceIp: options.dnsServiceIp,
+          ...outboundRequest(options),
           vnet: vnet?.name,
           vnetPrefix: vnet?.range,
           subnet: subnet?.name,
@@ -101,6 +103,14 @@ export function clusterCommand(): Command {
       );
       if (options.output === 'table') print(created.nodes, { output: 'table', columns: nodeColumns });
       else print(created, { output: options.output, columns });
+    });
+  withOutboundOptions(cluster.command('update <name>'))
+    .description('give a running cluster another way out; nodes and pods stay as they are')
+    .addOption(outputOption())
+    .action(async (name: string, options: OutboundOptions & { output: Format }) => {
+      const path = apiPath('clusters', name, 'outbound');
+      const updated = await call<ClusterView>('PUT', path, outboundRequest(options));
+      printMade(updated, { output: options.output, columns });
     });
   cluster
     .command('list')

@@ -18,6 +18,11 @@ const columns: Column<HostView>[] = [
   { header: 'NAME', value: (host) => host.name },
   { header: 'ADDRESS', value: (host) => host.properties.address },
   { header: 'PLACE', value: placeText },
+  {
+    header: 'FORWARDS',
+    value: ({ properties: { ipForwarding, masquerade } }) =>
+      ipForwarding ? (masquerade ? 'yes, masquerades' : 'yes') : undefined,
+  },
 ];
 
 const siteColumns: Column<Resource<Site>>[] = [
@@ -32,12 +37,15 @@ export function hostCommand(): Command {
     .description('machines that are no nodes: in a virtual network, on-premises, on the internet');
   host
     .command('add <name>')
+    .alias('create')
     .description('add a machine; say where with exactly one of --vnet, --internet, --on-premises')
     .option('--vnet <network>', 'in a virtual network')
     .option('--subnet <subnet>', 'with --vnet: in this subnet (default: the first one)')
     .option('--internet', 'on the internet of the lab')
     .option('--on-premises <site>', 'in an on-premises site (flyover site add)')
     .option('--address <address>', 'its address (default: a free one)')
+    .option('--ip-forwarding', 'an appliance: it forwards what is not for itself, as the next hop of a route')
+    .option('--masquerade', 'with --ip-forwarding: what it forwards out of the network wears its address')
     .addOption(outputOption())
     .action(
       async (name: string, { output, ...place }: { output: Format } & Record<string, string | boolean>) => {

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { Subnet } from '../../lab/azure/types.ts';
 import { LabError, pickByName } from '../../lab/errors.ts';
 import { call } from '../../lab/supervisor/client.ts';
 import type { NetworkView } from '../../lab/supervisor/views.ts';
@@ -6,12 +7,21 @@ import { apiPath, nameAndRange } from '../lab-call.ts';
 import { type Column, type Format, outputOption } from '../output.ts';
 import { print, printDone, printMade } from '../print.ts';
 
+/** `nodes=10.0.1.0/24`, with what leads out of it. */
+function subnetText({ name, addressPrefix, natGateway, routeTable }: Subnet): string {
+  const gateways = [
+    ...(natGateway === undefined ? [] : [`NAT gateway ${natGateway}`]),
+    ...(routeTable === undefined ? [] : [`route table ${routeTable}`]),
+  ];
+  return `${name}=${addressPrefix}${gateways.length > 0 ? ` (${gateways.join('; ')})` : ''}`;
+}
+
 const columns: Column<NetworkView>[] = [
   { header: 'NAME', value: (network) => network.name },
   { header: 'ADDRESS SPACE', value: (network) => network.properties.addressPrefixes },
   {
     header: 'SUBNETS',
-    value: (network) => network.properties.subnets.map((subnet) => `${subnet.name}=${subnet.addressPrefix}`),
+    value: (network) => network.properties.subnets.map(subnetText),
     wrap: true,
   },
   { header: 'PUBLIC ADDRESS', value: (network) => network.properties.publicAddress },
@@ -31,6 +41,13 @@ function subnetOf(field: string, text: string): { name: string; addressPrefix: s
     rule: 'has no range',
     fix: 'write NAME=CIDR, such as nodes=10.0.1.0/24',
   });
+}
+
+/** What the flags say; absent: it stays as it is. */
+interface GatewayOptions {
+  natGateway?: string | false;
+  routeTable?: string | false;
+  output: Format;
 }
 
 export function vnetCommand(): Command {
@@ -77,6 +94,22 @@ export function vnetCommand(): Command {
     .action(async (name: string, subnet: string, { output }: { output: Format }) => {
       const path = apiPath('networks', name, 'subnets');
       printMade(await call<NetworkView>('POST', path, subnetOf('SUBNET', subnet)), { output, columns });
+    });
+  vnet
+    .command('update-subnet <name> <subnet>')
+    .description('say what leads out of a subnet: a NAT gateway, a route table')
+    .option('--nat-gateway <name>', 'what leaves for the internet wears its addresses')
+    .option('--no-nat-gateway', 'takes the NAT gateway from it')
+    .option('--route-table <name>', "its routes come before the network's own")
+    .option('--no-route-table', 'takes the route table from it')
+    .addOption(outputOption())
+    .action(async (name: string, subnet: string, options: GatewayOptions) => {
+      const path = apiPath('networks', name, 'subnets', subnet);
+      const body = {
+        natGateway: options.natGateway === false ? null : options.natGateway,
+        routeTable: options.routeTable === false ? null : options.routeTable,
+      };
+      printMade(await call<NetworkView>('PUT', path, body), { output: options.output, columns });
     });
   vnet
     .command('delete <name>')

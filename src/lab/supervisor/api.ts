@@ -1,6 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { describe, stream } from './answer.ts';
+import { gatewayRoutes } from './api-gateways.ts';
 import type { Lab } from './lab.ts';
 import { readRequest, requests } from './requests.ts';
 
@@ -28,6 +29,7 @@ export function createApi(lab: Lab): FastifyInstance {
   networkRoutes(app, lab);
   clusterRoutes(app, lab);
   hostRoutes(app, lab);
+  gatewayRoutes(app, lab);
   return app;
 }
 
@@ -39,6 +41,11 @@ function networkRoutes(app: FastifyInstance, { networks }: Lab): void {
   app.delete<NameParams>('/v1/networks/:name', (request) => done(() => networks.delete(request.params.name)));
   app.post<NameParams>('/v1/networks/:name/subnets', (request) =>
     networks.addSubnet(request.params.name, readRequest(requests.subnet, request.body)),
+  );
+  app.put<{ Params: { name: string; subnet: string } }>(
+    '/v1/networks/:name/subnets/:subnet',
+    ({ params, body }) =>
+      networks.updateSubnet(params.name, params.subnet, readRequest(requests.subnetGateways, body)),
   );
   type PeerParams = { Params: { name: string; peer: string } };
   app.put<PeerParams>('/v1/networks/:name/peers/:peer', ({ params }) =>
@@ -65,6 +72,9 @@ function clusterRoutes(app: FastifyInstance, { clusters, log }: Lab): void {
     clusters.acceptDeletion(request.params.name);
     return stream(log, reply, (report) => clusters.remove(request.params.name, report));
   });
+  app.put<NameParams>('/v1/clusters/:name/outbound', (request) =>
+    clusters.updateOutbound(request.params.name, readRequest(requests.outbound, request.body)),
+  );
   app.post<NameParams>('/v1/clusters/:name/nodes', (request, reply) => {
     const machine = clusters.acceptNode(request.params.name);
     return stream(log, reply, (report) => clusters.buildNode(machine, report));

@@ -1,5 +1,6 @@
 import { type ClusterRequest, findCluster, newCluster } from '../azure/door/cluster.ts';
 import { newMachines, pickNode } from '../azure/door/machine.ts';
+import type { OutboundRequest } from '../azure/door/outbound.ts';
 import { resourceId, TYPES } from '../azure/ids.ts';
 import type { Resource } from '../azure/store.ts';
 import type { Cluster, Machine, VirtualNetwork } from '../azure/types.ts';
@@ -9,6 +10,7 @@ import type { LabContext, Report } from './context.ts';
 import type { ControlPlanes } from './control-planes.ts';
 import { forEach } from './lock.ts';
 import type { Nodes } from './nodes.ts';
+import { removeClusterNetworking, updateOutbound, writeOutbound } from './outbound.ts';
 import type { ClusterView, NodeView } from './views.ts';
 
 /**
@@ -46,7 +48,7 @@ export class Clusters {
   accept(request: ClusterRequest): { warnings: string[] } {
     const { store } = this.#lab;
     this.#refuseWhileDeleting('NAME', request.name);
-    const { cluster, network, warnings } = newCluster(this.#lab.inventory(), request);
+    const { cluster, network, outbound, warnings } = newCluster(this.#lab.inventory(), request);
     this.#lab.change(() => {
       store.put<VirtualNetwork>({
         id: resourceId(TYPES.virtualNetwork, [network.name]),
@@ -60,6 +62,7 @@ export class Clusters {
         provisioningState: 'Creating',
         properties: cluster,
       });
+      writeOutbound(this.#lab, request.name, outbound);
       this.#putMachines(request.name, Number(request.nodes));
     });
     return { warnings };
@@ -115,9 +118,18 @@ export class Clusters {
       await forEach(this.#machines(name), (machine) => this.#nodes.remove(machine, report));
       await this.#lab.nodePools.close(name);
       await this.#controlPlanes.remove(name);
-      this.#lab.change(() => this.#lab.store.delete(id));
+      this.#lab.change(() => {
+        removeClusterNetworking(this.#lab, name);
+        this.#lab.store.delete(id);
+      });
       report(`routing domain of ${name} is gone`);
     });
+  }
+
+  /** Gives a running cluster another way out; its nodes and pods stay as they are. @throws LabError */
+  updateOutbound(name: string, request: OutboundRequest): ClusterView {
+    updateOutbound(this.#lab, name, request);
+    return this.show(name);
   }
 
   /** Records a new node and makes its port: its address and block are its own from here on. @throws LabError, AddressError */

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { Clusters } from './clusters.ts';
 import { LabContext, type LabParts } from './context.ts';
 import { ControlPlanes } from './control-planes.ts';
+import { Gateways } from './gateways.ts';
 import { Hosts } from './hosts.ts';
 import { within } from './lock.ts';
 import { Networks } from './networks.ts';
@@ -27,6 +28,7 @@ export class Lab {
   readonly networks: Networks;
   readonly clusters: Clusters;
   readonly hosts: Hosts;
+  readonly gateways: Gateways;
   readonly #context: LabContext;
   readonly #nodes: Nodes;
   readonly #controlPlanes: ControlPlanes;
@@ -42,6 +44,7 @@ export class Lab {
     this.networks = new Networks(this.#context);
     this.clusters = new Clusters(this.#context, this.#nodes, this.#controlPlanes);
     this.hosts = new Hosts(this.#context);
+    this.gateways = new Gateways(this.#context);
   }
 
   /** Takes over what runs, builds what is missing. The doors may open before `resumed` resolves; it never rejects. */

@@ -5,6 +5,7 @@ import {
   type VirtualNetworkRequest,
   withSubnet,
 } from '../azure/door/network.ts';
+import { type SubnetGateways, withSubnetGateways } from '../azure/door/subnet.ts';
 import { resourceId, resourceName, TYPES } from '../azure/ids.ts';
 import type { Peering, Subnet, VirtualNetwork } from '../azure/types.ts';
 import { LabError, notFound } from '../errors.ts';
@@ -60,6 +61,11 @@ export class Networks {
       });
     }
     return this.#write(name, withSubnet(inventory, name, properties, subnet, 'SUBNET'));
+  }
+
+  /** Associates a subnet with a NAT gateway or a route table, or with none any more. @throws LabError */
+  updateSubnet(network: string, subnet: string, gateways: SubnetGateways): NetworkView {
+    return this.#write(network, withSubnetGateways(this.#lab.inventory(), network, subnet, gateways));
   }
 
   /** Peers two networks in both directions. Doing it again changes nothing. @throws LabError */

@@ -3,6 +3,21 @@ import { LabError } from '../errors.ts';
 
 const text = z.string().max(200);
 
+const number = z.union([z.number(), text]).optional();
+
+/** A cluster's way out. */
+const outbound = {
+  outboundType: text.optional(),
+  loadBalancerManagedOutboundIpCount: number,
+  loadBalancerOutboundIps: z.array(text).max(100).optional(),
+  loadBalancerOutboundPorts: number,
+  loadBalancerIdleTimeout: number,
+  natGatewayManagedOutboundIpCount: number,
+  natGatewayIdleTimeout: number,
+};
+
+const route = z.strictObject({ name: text.optional(), addressPrefix: text, nextHop: text });
+
 /** What the API's requests may hold: their form only. What the values mean is judged by the rules at the door. */
 export const requests = {
   cluster: z.strictObject({
@@ -19,7 +34,9 @@ export const requests = {
     subnetPrefix: text.optional(),
     serviceCidr: text.optional(),
     dnsServiceIp: text.optional(),
+    ...outbound,
   }),
+  outbound: z.strictObject(outbound),
   network: z.strictObject({
     name: text,
     addressPrefixes: z.array(text).min(1).max(16),
@@ -33,7 +50,21 @@ export const requests = {
     internet: z.boolean().optional(),
     onPremises: text.optional(),
     address: text.optional(),
+    ipForwarding: z.boolean().optional(),
+    masquerade: z.boolean().optional(),
   }),
+  subnetGateways: z.strictObject({
+    natGateway: text.nullable().optional(),
+    routeTable: text.nullable().optional(),
+  }),
+  publicIp: z.strictObject({ name: text }),
+  natGateway: z.strictObject({
+    name: text,
+    publicIpAddresses: z.array(text).max(100),
+    idleTimeout: number,
+  }),
+  route,
+  routeTable: z.strictObject({ name: text, routes: z.array(route).max(400) }),
   site: z.strictObject({ name: text, vnet: text, addressPrefix: text }),
 };
 

@@ -1,5 +1,14 @@
 import type { ProvisioningState, Resource } from '../azure/store.ts';
-import type { Cluster, Host, Machine, VirtualNetwork } from '../azure/types.ts';
+import type {
+  Cluster,
+  Host,
+  LoadBalancer,
+  Machine,
+  NatGateway,
+  PublicIpAddress,
+  RouteTable,
+  VirtualNetwork,
+} from '../azure/types.ts';
 
 /** What the lab's doors show of its resources. */
 
@@ -39,6 +48,37 @@ export type HostView = Resource<Host> & {
   /** Path of the host's network namespace on this machine. */
   namespace: string;
 };
+
+export interface PublicIpView extends PublicIpAddress {
+  name: string;
+  id: string;
+  resourceGroup: string;
+  /** Who has it, in words. */
+  users: string[];
+}
+
+export interface NatGatewayView extends NatGateway {
+  name: string;
+  id: string;
+  /** Its public addresses, as addresses. */
+  addresses: string[];
+  /** `network/subnet`. */
+  subnets: string[];
+}
+
+export interface RouteTableView extends RouteTable {
+  name: string;
+  id: string;
+  /** `network/subnet`. */
+  subnets: string[];
+}
+
+export interface LoadBalancerView extends LoadBalancer {
+  name: string;
+  id: string;
+  /** Nodes that get connections, by rule. */
+  healthy: Record<string, string[]>;
+}
 
 export interface LabStatus {
   supervisor: { pid: number; startedAt: string };

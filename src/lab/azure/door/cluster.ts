@@ -16,12 +16,13 @@ import {
   podClaims,
   withSubnet,
 } from './network.ts';
+import { type NewOutbound, newOutbound, type OutboundRequest } from './outbound.ts';
 import { type ServiceRequest, serviceNetwork } from './services.ts';
 
 /** Pods per node that Azure CNI Overlay allows. */
 export const MAX_PODS = { least: 10, most: 250, default: 250 };
 
-export interface ClusterRequest extends ServiceRequest {
+export interface ClusterRequest extends ServiceRequest, OutboundRequest {
   name: string;
   /** 1..1000; a text is refused. */
   nodes: number | string;
@@ -42,6 +43,8 @@ export interface NewCluster {
   cluster: Cluster;
   /** The virtual network as it has to be, whether it existed before or not. */
   network: { name: string; properties: VirtualNetwork };
+  /** What its way out needs. */
+  outbound: NewOutbound;
   /** What works now and may be regretted later. */
   warnings: string[];
 }
@@ -99,6 +102,14 @@ export function newCluster(inventory: Inventory, request: ClusterRequest): NewCl
     })),
   );
   checkRoom(inventory, network.name, subnet, most);
+  // A network that is made with the cluster has taken an address, too.
+  const apiServerAddress = freePublicAddress(inventory, [properties.publicAddress]);
+  const outbound = newOutbound(
+    inventory,
+    { name: request.name, network: { ...network, properties }, subnet: subnet.name, nodes: most },
+    request,
+    [properties.publicAddress, apiServerAddress],
+  );
   return {
     cluster: {
       virtualNetwork: network.name,
@@ -107,10 +118,11 @@ export function newCluster(inventory: Inventory, request: ClusterRequest): NewCl
       maxPods,
       ...services,
       ...(autoscaler ? { autoscaler } : {}),
-      // A network that is made with the cluster has taken an address, too.
-      apiServerAddress: freePublicAddress(inventory, [properties.publicAddress]),
+      apiServerAddress,
+      outbound: outbound.outbound,
     },
     network: { ...network, properties },
+    outbound,
     warnings: warningsOf(podRange, network.name, properties),
   };
 }

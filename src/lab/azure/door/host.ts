@@ -18,6 +18,10 @@ export interface HostRequest {
   onPremises?: string | undefined;
   /** Chosen when left out. */
   address?: string | undefined;
+  /** An appliance in a virtual network, which forwards. */
+  ipForwarding?: boolean | undefined;
+  /** With `ipForwarding`. */
+  masquerade?: boolean | undefined;
 }
 
 /** @throws LabError, AddressError */
@@ -52,8 +56,23 @@ export function newHost(inventory: Inventory, request: HostRequest): Host {
       fix: 'say --vnet NETWORK as well',
     });
   }
+  checkForwarding(request);
   const { place, range, taken } = placeOf(inventory, request);
-  return { place, address: addressFor(request, range, taken) };
+  return {
+    place,
+    address: addressFor(request, range, taken),
+    ...(request.ipForwarding ? { ipForwarding: true } : {}),
+    ...(request.masquerade ? { masquerade: true } : {}),
+  };
+}
+
+function checkForwarding({ vnet, ipForwarding, masquerade }: HostRequest): void {
+  const refuse = (field: string, rule: string, fix: string): LabError =>
+    new LabError({ code: 'InvalidParameter', field, rule, fix });
+  if (ipForwarding && vnet === undefined)
+    throw refuse('--ip-forwarding', 'is for hosts in a virtual network', 'say --vnet NETWORK as well');
+  if (masquerade && !ipForwarding)
+    throw refuse('--masquerade', 'is for hosts that forward', 'say --ip-forwarding as well');
 }
 
 function placeOf(

@@ -8,6 +8,7 @@ import type { Cluster, Machine } from '../types.ts';
 import { checkCount } from './checks.ts';
 import type { Inventory, Named } from './inventory.ts';
 import { addressesIn } from './network.ts';
+import { checkPorts } from './outbound.ts';
 
 /** Nodes per cluster under the rules of the documents (preview-2022). */
 export const MAX_NODES = 1000;
@@ -59,6 +60,7 @@ export function checkNodeNames(inventory: Inventory, cluster: string): void {
 export function newMachines(inventory: Inventory, cluster: Named<Cluster>, count: number): NewMachine[] {
   const siblings = inventory.machines.filter((machine) => machine.cluster === cluster.name);
   checkCount(`nodes of cluster ${cluster.name}`, siblings.length + count, 1, MAX_NODES);
+  checkPorts(cluster.outbound, siblings.length + count);
   const indexes = new Set(siblings.map((machine) => machine.index));
   const blocks = new BlockAllocator({
     podCidr: cluster.podCidr,
