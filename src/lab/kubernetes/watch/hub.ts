@@ -12,6 +12,7 @@ export class WatchHub {
   readonly #unsubscribe: () => void;
   readonly #bookmarks: NodeJS.Timeout;
   readonly #wantBookmarks = new Set<Watcher>();
+  #closed = false;
 
   constructor(store: Store, { bookmarkInterval = BOOKMARK_INTERVAL } = {}) {
     this.#store = store;
@@ -28,7 +29,7 @@ export class WatchHub {
     return size;
   }
 
-  /** Starts a watch; it ends when its sink closes, or by `close`. */
+  /** Starts a watch; it ends when its sink closes, or by `close`, and after that at once. */
   watch(options: WatchOptions, { bookmarks }: { bookmarks: boolean }): Watcher {
     const watcher = new Watcher(this.#store, options);
     const { prefix } = options;
@@ -44,7 +45,9 @@ export class WatchHub {
       watchers.delete(watcher);
       if (watchers.size === 0 && this.#watchers.get(prefix) === watchers) this.#watchers.delete(prefix);
     });
-    watcher.run().catch(() => watcher.close());
+    // Who comes back while the server ends would otherwise hold it up until it is cut off.
+    if (this.#closed) watcher.close();
+    else watcher.run().catch(() => watcher.close());
     return watcher;
   }
 
@@ -62,6 +65,7 @@ export class WatchHub {
 
   /** Ends all watches cleanly, so that clients start new ones. */
   close(): void {
+    this.#closed = true;
     clearInterval(this.#bookmarks);
     this.#unsubscribe();
     for (const watchers of [...this.#watchers.values()]) for (const watcher of [...watchers]) watcher.close();
