@@ -34,7 +34,8 @@ export function sandboxConfig(
   const ports = allContainers(pod).flatMap((container) => container.ports ?? []);
   return {
     metadata: { name: pod.name, namespace: pod.namespace, uid: pod.uid, attempt },
-    hostname: domain ?? podHostname(pod),
+    // In the node's own UTS namespace there is nothing to set, and runc refuses to.
+    hostname: pod.spec.hostNetwork ? '' : (domain ?? podHostname(pod)),
     logDirectory: podLogFolder(pod),
     dnsConfig: { servers, searches, options },
     portMappings: pod.spec.hostNetwork
