@@ -9,6 +9,7 @@ import { pack } from 'tar-stream';
 import { ensureImage } from '../src/lab/images/build.ts';
 import { blobPath } from '../src/lab/images/oci.ts';
 import { PATH_VARIABLE, type Recipe } from '../src/lab/images/recipe.ts';
+import { fullName, parseReference } from '../src/lab/images/reference.ts';
 
 const root = dirname(import.meta.dirname);
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
@@ -16,6 +17,13 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 function fail(message: string): never {
   console.error(`build-image: ${message}`);
   process.exit(1);
+}
+
+/** A name as runtimes look it up: `flyover:0.1.0`, as the chart has it, is `docker.io/library/flyover:0.1.0` to them. */
+function runtimeName(name: string): string {
+  const { repository, tag, digest } = parseReference(name, '--name');
+  if (tag === undefined || digest !== undefined) fail(`--name '${name}' has a digest; give NAME[:TAG]`);
+  return fullName(repository, tag);
 }
 
 /** The files of a folder, by their host's path with the path that they get. */
@@ -85,7 +93,7 @@ async function main(): Promise<void> {
   if (out === undefined || more.length > 0)
     fail('name one file: node scripts/build-image.ts OUT.tar [--name flyover:0.1.0]');
   const layout = join(root, 'node_modules/.cache/flyover-image');
-  const image = await ensureImage(recipeOf(values.name), layout, {
+  const image = await ensureImage(recipeOf(runtimeName(values.name)), layout, {
     step: (text) => console.error(`build-image: ${text}`),
   });
   const archive = pack();
