@@ -18,6 +18,7 @@ const columns: Column<ClusterView>[] = [
   },
   { header: 'NODES', value: (cluster) => cluster.nodes.length, align: 'right' },
   { header: 'POD CIDR', value: (cluster) => cluster.podCidr },
+  { header: 'NETWORK PLUGIN', value: (cluster) => cluster.networkPlugin ?? 'azure' },
   { header: 'SERVICE CIDR', value: (cluster) => cluster.serviceCidr },
   { header: 'API', value: (cluster) => `https://${cluster.apiServerAddress}` },
   { header: 'VNET', value: (cluster) => cluster.virtualNetwork },
@@ -30,6 +31,7 @@ const columns: Column<ClusterView>[] = [
 interface CreateOptions extends OutboundOptions {
   nodes: number | string;
   podCidr?: string;
+  networkPlugin?: string;
   vnet?: string;
   subnet?: string;
   maxPods?: number | string;
@@ -40,6 +42,17 @@ interface CreateOptions extends OutboundOptions {
   output: Format;
 }
 
+/** What `--network-plugin none` leaves to its user. */
+const OWN_NETWORK = `
+With --network-plugin none, as on AKS, the cluster comes without a network for its pods: nodes have containerd, a kubelet
+and the reference plugins in /opt/cni/bin, and stay NotReady until something you install (a DaemonSet, mostly) writes
+/etc/cni/net.d. Pods on the host's network run before that. Services are not translated either, so what has to reach
+the API earlier is told its address, which flyover cluster show has in the column API.
+The lab still carves a /24 of --pod-cidr for each node and routes it there, as a cloud's route table would: the PODS IN of
+flyover node list, and the node's annotation flyover.dev/requested-pod-cidrs. A packet with any other source than
+the node's address and that block is dropped in the cluster's routing domain; tunnels between nodes pass.
+The chart of deploy/ works there: see deploy/README.md.`;
+
 export function clusterCommand(): Command {
   const cluster = new Command('cluster').description('clusters with Azure CNI Overlay networking');
   withOutboundOptions(cluster.command('create <name>'))
@@ -48,6 +61,10 @@ export function clusterCommand(): Command {
     .option(
       '--pod-cidr <cidr>',
       'range that pods take their addresses from, a /24 for each node (default: 10.244.0.0/16)',
+    )
+    .option(
+      '--network-plugin <plugin>',
+      'azure: the overlay network; none: bring your own, see below (default: azure)',
     )
     .option(
       '--vnet <name[=cidr]>',
@@ -75,7 +92,8 @@ export function clusterCommand(): Command {
     .addOption(outputOption())
     .addHelpText(
       'after',
-      '\nExamples:\n  flyover cluster create shop --nodes 3\n  flyover cluster create shop --vnet hub=10.0.0.0/16 --subnet shop=10.0.1.0/24 --pod-cidr 10.244.0.0/16',
+      '\nExamples:\n  flyover cluster create shop --nodes 3\n  flyover cluster create shop --vnet hub=10.0.0.0/16 --subnet shop=10.0.1.0/24 --pod-cidr 10.244.0.0/16\n  flyover cluster create byo --network-plugin none\n' +
+        OWN_NETWORK,
     )
     .action(async (name: string, options: CreateOptions) => {
       const vnet = options.vnet === undefined ? undefined : nameAndRange(options.vnet);
@@ -89,6 +107,7 @@ export function clusterCommand(): Command {
           name,
           nodes: options.nodes,
           podCidr: options.podCidr,
+          networkPlugin: options.networkPlugin,
           maxPods: options.maxPods,
           minCount: options.minCount,
           maxCount: options.maxCount,

@@ -26,6 +26,7 @@ const clusterColumns: Column<LabStatus['clusters'][number]>[] = [
   { header: 'STATE', value: (cluster) => cluster.state },
   { header: 'READY', value: (cluster) => `${cluster.ready}/${cluster.nodes}` },
   { header: 'POD CIDR', value: (cluster) => cluster.podCidr },
+  { header: 'NETWORK PLUGIN', value: (cluster) => cluster.networkPlugin },
 ];
 
 interface RefusedRow {

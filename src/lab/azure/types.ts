@@ -104,11 +104,16 @@ export interface Peering {
   remoteVirtualNetwork: string;
 }
 
+/** Who gives a cluster's pods their network: the lab, or `none`: its owner, as with `az aks create --network-plugin none`. */
+export type NetworkPlugin = 'azure' | 'none';
+
 export interface Cluster {
   /** Name of the virtual network and of the subnet that nodes take their addresses from. */
   virtualNetwork: string;
   subnet: string;
   podCidr: string;
+  /** Absent in clusters made before there was a choice: `azure`. */
+  networkPlugin?: NetworkPlugin;
   maxPods: number;
   /** Addresses of Services, which no network routes. */
   serviceCidr: string;

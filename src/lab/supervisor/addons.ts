@@ -9,6 +9,7 @@ import {
 } from '../../kube/resources.ts';
 import type { RoleBinding } from '../../kube/types.ts';
 import { RIGHTS } from '../../network/rights.ts';
+import { hasOwnNetwork } from '../azure/door/network-plugin.ts';
 import type { ClusterOrder } from './context.ts';
 
 const RBAC = 'rbac.authorization.k8s.io';
@@ -29,6 +30,7 @@ export function addons(cluster: ClusterOrder): Addon[] {
       maxPods: String(cluster.maxPods),
     },
   };
+  if (hasOwnNetwork(cluster)) return [];
   return [...permissions(), addon(CONFIG_MAPS, settings)];
 }
 

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { cidrsOverlap, parseCidr } from '../../address/cidr.ts';
+import { resourceId, TYPES } from '../azure/ids.ts';
+import type { Cluster } from '../azure/types.ts';
 import { LabError } from '../errors.ts';
 import { settle, signal, TestLab } from './testing.ts';
 
@@ -33,6 +35,35 @@ describe('creating', () => {
     });
     expect(progress.filter((line) => line.includes('is ready'))).toHaveLength(2);
     expect(test.namespaces('node-')).toHaveLength(2);
+  });
+
+  test("with a network of its owner's it says that the lab runs nothing of one", async () => {
+    const test = new TestLab();
+    test.lab.clusters.accept({ name: 'byo', nodes: 1, networkPlugin: 'none' });
+    const byo = await test.lab.clusters.build('byo', quiet);
+    expect(byo).toMatchObject({
+      state: 'Succeeded',
+      networkPlugin: 'none',
+      controlPlane: { apiServer: 'running', operator: 'none' },
+      nodes: [{ state: 'Succeeded', nodeBlock: '10.244.0.0/24', agent: 'none' }],
+    });
+    await create(test, 'shop', 1);
+    expect(test.lab.status().clusters).toEqual([
+      expect.objectContaining({ name: 'byo', networkPlugin: 'none', nodes: 1, ready: 1 }),
+      expect.objectContaining({ name: 'shop', networkPlugin: 'azure', nodes: 1, ready: 1 }),
+    ]);
+    // A cluster of before there was a choice.
+    const { networkPlugin: _, ...old } = test.store.get<Cluster>(
+      resourceId(TYPES.cluster, ['shop']),
+    )!.properties;
+    test.store.put<Cluster>({
+      id: resourceId(TYPES.cluster, ['shop']),
+      type: TYPES.cluster,
+      provisioningState: 'Succeeded',
+      properties: old,
+    });
+    expect(test.lab.clusters.show('shop').nodes[0]!.agent).toBe('running');
+    expect(test.lab.status().clusters[1]!.networkPlugin).toBe('azure');
   });
 
   test('two at once into one new network get subnets, addresses and domains of their own', async () => {

@@ -1,5 +1,6 @@
 import { type ClusterRequest, findCluster, newCluster } from '../azure/door/cluster.ts';
 import { newMachines, pickNode } from '../azure/door/machine.ts';
+import { hasOwnNetwork } from '../azure/door/network-plugin.ts';
 import type { OutboundRequest } from '../azure/door/outbound.ts';
 import { resourceId, TYPES } from '../azure/ids.ts';
 import type { Resource } from '../azure/store.ts';
@@ -243,7 +244,10 @@ export class Clusters {
       state: recovered ? 'Succeeded' : provisioningState,
       ...(error === undefined || recovered ? {} : { error }),
       ...properties,
-      controlPlane: this.#lab.controlPlanes.look(name),
+      controlPlane: {
+        ...this.#lab.controlPlanes.look(name),
+        ...(hasOwnNetwork(properties) ? { operator: 'none' } : {}),
+      },
       nodes: machines.map((machine) => this.#nodes.view(machine)),
     };
   }

@@ -4,6 +4,7 @@ import { nthAddress, parseCidr } from '../../address/cidr.ts';
 import { formatAddress } from '../../address/ip.ts';
 import { NAMESPACES } from '../../kube/resources.ts';
 import { controlPlaneName } from '../azure/door/machine.ts';
+import { hasOwnNetwork } from '../azure/door/network-plugin.ts';
 import { ensurePki } from '../kubernetes/auth/pki.ts';
 import {
   isAlive,
@@ -50,7 +51,9 @@ export async function startControlPlane(build: ControlPlaneBuild): Promise<Recor
       user: 'system:kube-controller-manager',
     }),
     ensureKubeconfig(kubernetesFile(name, 'scheduler.conf'), build, { user: 'system:kube-scheduler' }),
-    ensureKubeconfig(kubernetesFile(name, 'operator.conf'), build, { user: 'flyover-operator' }),
+    ...(hasOwnNetwork(build)
+      ? []
+      : [ensureKubeconfig(kubernetesFile(name, 'operator.conf'), build, { user: 'flyover-operator' })]),
   ]);
   const machine = await startMachine({
     ...controlPlaneRef(name),
@@ -85,7 +88,7 @@ export async function startControlPlane(build: ControlPlaneBuild): Promise<Recor
     init: machine.init,
     apiServer: apiServer.process,
     controllers: controllers!.process,
-    operator: operator!.process,
+    ...(operator ? { operator: operator.process } : {}),
   };
 }
 
@@ -112,10 +115,14 @@ function services(build: ControlPlaneBuild): ServiceSpec[] {
         ...(build.autoscaler ? ['--node-pools', file(NODE_POOLS_SOCKET)] : []),
       ),
     },
-    {
-      name: 'operator',
-      argv: program('operator.js', '--kubeconfig', file('operator.conf'), ...IDENTITY),
-    },
+    ...(hasOwnNetwork(build)
+      ? []
+      : [
+          {
+            name: 'operator',
+            argv: program('operator.js', '--kubeconfig', file('operator.conf'), ...IDENTITY),
+          },
+        ]),
   ];
 }
 

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KubeClient } from '../../kube/client.ts';
 import { parseKubeConfig } from '../../kube/kube-config.ts';
 import { NODES } from '../../kube/resources.ts';
+import type { Node } from '../../kube/types.ts';
 import { replaceFile } from '../files.ts';
 import { kubeconfigText } from '../kubernetes/auth/kubeconfig.ts';
 import { issueClient, MASTERS } from '../kubernetes/auth/pki.ts';
@@ -94,11 +95,26 @@ export async function waitFor(
   }
 }
 
+const NOT_REGISTERED = 'it has not registered';
+
+function readyCondition(node: Node) {
+  return node.status?.conditions?.find((condition) => condition.type === 'Ready');
+}
+
+/** What of a node's own is missing, its network aside; undefined when its kubelet has registered and works. */
+export async function whyNotRegistered(client: KubeClient, name: string): Promise<string | undefined> {
+  const node = await client.find(NODES, { name });
+  if (!node) return NOT_REGISTERED;
+  const ready = readyCondition(node);
+  if (ready?.status === 'True' || ready?.message?.includes('NetworkReady=false')) return undefined;
+  return ready?.message ?? 'it has no Ready condition';
+}
+
 /** What keeps a node from being Ready, as the cluster's API has it; undefined when it is. */
 export async function whyNotReady(client: KubeClient, name: string): Promise<string | undefined> {
   const node = await client.find(NODES, { name });
-  if (!node) return 'it has not registered';
-  const ready = node.status?.conditions?.find((condition) => condition.type === 'Ready');
+  if (!node) return NOT_REGISTERED;
+  const ready = readyCondition(node);
   if (ready?.status === 'True') return undefined;
   return ready?.message ?? 'it has no Ready condition';
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { installFront } from '../../network/agent/install.ts';
+import { hasOwnNetwork } from '../azure/door/network-plugin.ts';
 import { replaceFile } from '../files.ts';
 import { ensureImage, importImage, PAUSE } from '../images/index.ts';
 import { CriClient } from '../kubelet/cri.ts';
@@ -22,7 +23,7 @@ import {
 } from '../machine/index.ts';
 import { LAB_CACHE, LAB_RUN } from '../paths.ts';
 import type { NodeOrder } from './context.ts';
-import { adminClient, ensureKubeconfig, waitFor, whyNotReady } from './kube-access.ts';
+import { adminClient, ensureKubeconfig, waitFor, whyNotReady, whyNotRegistered } from './kube-access.ts';
 import { machineRefOf, type Programs, pkiOf } from './machine-files.ts';
 import { REGISTRY_URL } from './registry.ts';
 
@@ -43,6 +44,7 @@ interface NodeBuild extends NodeOrder {
 /**
  * Starts what of a node does not run yet, and waits until its cluster has it as Ready. A node is made exactly as an
  * operator would make one: containerd, kubelet and agent, which know of each other through the cluster's API alone.
+ * With network plugin `none` it gets no agent, and need not be Ready: its network comes later, and not from the lab.
  *
  * @returns the processes that it is made of, by name
  * @throws Error with what did not start, and its log; or as soon as nobody wants the node any more
@@ -59,7 +61,8 @@ export async function startNode(build: NodeBuild): Promise<Record<string, Proces
     keep: [dirname(build.programs.dist)],
   });
   await writeCredentials(build, machine);
-  installFront({ root: machine.root, front: join(build.programs.dist, 'cni', 'flyover') });
+  const ownNetwork = hasOwnNetwork(build.cluster);
+  if (!ownNetwork) installFront({ root: machine.root, front: join(build.programs.dist, 'cni', 'flyover') });
   const pause = await ensureImage(PAUSE, join(LAB_CACHE, 'images'));
   const containerdSpec = await prepareContainerd(machine, {
     pauseImage: pause.name,
@@ -67,7 +70,7 @@ export async function startNode(build: NodeBuild): Promise<Record<string, Proces
   });
   const [containerd, agent] = await Promise.all([
     startService(machine, containerdSpec),
-    startService(machine, agentSpec(build)),
+    ownNetwork ? undefined : startService(machine, agentSpec(build)),
   ]);
   const alive = (...services: Service[]): string | undefined => {
     if (!build.wanted()) return 'nobody wants it any more';
@@ -81,15 +84,16 @@ export async function startNode(build: NodeBuild): Promise<Record<string, Proces
   await provide(machine, pause);
   const kubelet = await startService(machine, kubeletSpec(build));
   using client = adminClient(build.cluster.name);
-  await waitFor('it is not Ready', () => whyNotReady(client, build.name), {
+  const whyNot = ownNetwork ? whyNotRegistered : whyNotReady;
+  await waitFor('it is not Ready', () => whyNot(client, build.name), {
     patienceMs: PATIENCE_MS,
     everyMs: 50,
-    works: () => alive(containerd, agent, kubelet),
+    works: () => alive(containerd, ...(agent ? [agent] : []), kubelet),
   });
   return {
     init: machine.init,
     containerd: containerd.process,
-    agent: agent.process,
+    ...(agent ? { agent: agent.process } : {}),
     kubelet: kubelet.process,
   };
 }
@@ -101,7 +105,8 @@ async function writeCredentials(
 ): Promise<void> {
   const inside = (path: string): string => insideMachine(machine, path);
   const pki = pkiOf(cluster.name);
-  await ensureKubeconfig(inside(AGENT_CONFIG), cluster, { user: 'flyover-agent' });
+  if (!hasOwnNetwork(cluster))
+    await ensureKubeconfig(inside(AGENT_CONFIG), cluster, { user: 'flyover-agent' });
   await ensureKubeconfig(inside(KUBELET_CONFIG), cluster, {
     user: `system:node:${name}`,
     groups: ['system:nodes'],

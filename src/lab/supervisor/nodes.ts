@@ -1,3 +1,4 @@
+import { hasOwnNetwork } from '../azure/door/network-plugin.ts';
 import { resourceId, TYPES } from '../azure/ids.ts';
 import type { Resource } from '../azure/store.ts';
 import type { Cluster, Machine } from '../azure/types.ts';
@@ -59,12 +60,14 @@ export class Nodes {
   }
 
   view(machine: Resource<Machine>): NodeView {
+    const cluster = this.#lab.store.get<Cluster>(resourceId(TYPES.cluster, [machine.properties.cluster]));
     return {
       name: machine.name,
       ...machine.properties,
       state: machine.provisioningState,
       ...(machine.error === undefined ? {} : { error: machine.error }),
       ...this.#lab.nodes.look(machine.name),
+      ...(cluster && hasOwnNetwork(cluster.properties) ? { agent: 'none' } : {}),
     };
   }
 

@@ -25,6 +25,7 @@ export const requests = {
     // Words that are no numbers come as they were typed: the rules name them in their refusal.
     nodes: z.union([z.number(), text]),
     podCidr: text.optional(),
+    networkPlugin: text.optional(),
     maxPods: z.union([z.number(), text]).optional(),
     minCount: z.union([z.number(), text]).optional(),
     maxCount: z.union([z.number(), text]).optional(),

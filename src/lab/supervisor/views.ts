@@ -5,6 +5,7 @@ import type {
   LoadBalancer,
   Machine,
   NatGateway,
+  NetworkPlugin,
   PublicIpAddress,
   RouteTable,
   VirtualNetwork,
@@ -12,7 +13,8 @@ import type {
 
 /** What the lab's doors show of its resources. */
 
-export type ServiceState = 'running' | 'down';
+/** `none`: the lab runs no such thing there, because the cluster has a network of its owner's. */
+export type ServiceState = 'running' | 'down' | 'none';
 
 export interface NodeView extends Machine {
   name: string;
@@ -86,7 +88,15 @@ export interface LabStatus {
   uplink: string;
   networks: number;
   hosts: number;
-  clusters: { name: string; state: string; nodes: number; ready: number; podCidr: string }[];
+  clusters: {
+    name: string;
+    state: string;
+    nodes: number;
+    /** Nodes with all that the lab gives them. With network plugin `none` Kubernetes calls them Ready later, or never. */
+    ready: number;
+    podCidr: string;
+    networkPlugin: NetworkPlugin;
+  }[];
   /** Namespaces that should be there and are not. */
   missing: string[];
   /** Packets that the fabric refused, by namespace and reason. */

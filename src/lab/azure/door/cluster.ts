@@ -16,6 +16,7 @@ import {
   podClaims,
   withSubnet,
 } from './network.ts';
+import { checkNetworkPlugin } from './network-plugin.ts';
 import { type NewOutbound, newOutbound, type OutboundRequest } from './outbound.ts';
 import { type ServiceRequest, serviceNetwork } from './services.ts';
 
@@ -27,6 +28,8 @@ export interface ClusterRequest extends ServiceRequest, OutboundRequest {
   /** 1..1000; a text is refused. */
   nodes: number | string;
   podCidr?: string | undefined;
+  /** `azure` (default) or `none`; anything else is refused. */
+  networkPlugin?: string | undefined;
   maxPods?: number | string | undefined;
   /** Both or none: how many nodes the cluster autoscaler may have. */
   minCount?: number | string | undefined;
@@ -63,6 +66,7 @@ export function newCluster(inventory: Inventory, request: ClusterRequest): NewCl
     });
   }
   checkNodeNames(inventory, request.name);
+  const networkPlugin = checkNetworkPlugin(request.networkPlugin);
   const nodes = checkCount('--nodes', request.nodes, 1, MAX_NODES);
   const maxPods = checkCount(
     '--max-pods',
@@ -115,6 +119,7 @@ export function newCluster(inventory: Inventory, request: ClusterRequest): NewCl
       virtualNetwork: network.name,
       subnet: subnet.name,
       podCidr: formatCidr(podRange),
+      networkPlugin,
       maxPods,
       ...services,
       ...(autoscaler ? { autoscaler } : {}),

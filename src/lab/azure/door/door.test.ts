@@ -36,6 +36,16 @@ describe('clusters', () => {
     expect(again!.properties).toMatchObject({ index: 1, address: '10.0.1.5', nodeBlock: '10.244.1.0/24' });
   });
 
+  test('a network of its owner is a choice, and no other word is one', () => {
+    const inventory = empty();
+    admit(inventory, { name: 'byo', networkPlugin: 'none' });
+    admit(inventory, { name: 'shop' });
+    expect(inventory.clusters.map((cluster) => cluster.networkPlugin)).toEqual(['none', 'azure']);
+    expect(inventory.machines[0]!.nodeBlock).toBe('10.244.0.0/24');
+    expect(codeOf(() => admit(inventory, { name: 'x', networkPlugin: 'None' }))).toBe('InvalidNetworkPlugin');
+    expect(codeOf(() => admit(inventory, { name: 'x', networkPlugin: '' }))).toBe('InvalidNetworkPlugin');
+  });
+
   test('a second cluster may have the same pod CIDR in the same network, in a subnet of its own', () => {
     const inventory = empty();
     admit(inventory, { name: 'one' });
