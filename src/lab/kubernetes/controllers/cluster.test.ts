@@ -5,6 +5,7 @@ import {
   DEPLOYMENTS,
   ENDPOINT_SLICES,
   ENDPOINTS,
+  type EndpointSlice,
   JOBS,
   NAMESPACES,
   PODS,
@@ -162,6 +163,39 @@ test('Services have slices and endpoints of the pods that they select, ready one
   await cluster.client.delete(SERVICES, { namespace: ns, name: 'web' });
   await cluster.untilAll(ENDPOINT_SLICES, (all) => !all.some((s) => s.metadata.namespace === ns));
   await cluster.until(ENDPOINTS, `${ns}/web`, (e) => e === undefined);
+});
+
+test('Endpoints that people write are mirrored into slices, and these follow them', async () => {
+  const ns = await namespace('mirror');
+  const own = (all: EndpointSlice[]) => all.filter((s) => s.metadata.namespace === ns);
+  const addresses = (all: EndpointSlice[]) =>
+    own(all).flatMap((s) => (s.endpoints ?? []).flatMap((e) => e.addresses));
+  await cluster.create(SERVICES, {
+    metadata: { name: 'db', namespace: ns },
+    spec: { ports: [{ port: 5432 }] },
+  });
+  const subset = (...ips: string[]) => [{ addresses: ips.map((ip) => ({ ip })), ports: [{ port: 5432 }] }];
+  await cluster.create(ENDPOINTS, { metadata: { name: 'db', namespace: ns }, subsets: subset('192.0.2.1') });
+  const [slice] = own(await cluster.untilAll(ENDPOINT_SLICES, (all) => addresses(all).length === 1));
+  expect(slice?.metadata).toMatchObject({
+    labels: { 'endpointslice.kubernetes.io/managed-by': 'endpointslicemirroring-controller.k8s.io' },
+    ownerReferences: [{ kind: 'Endpoints', name: 'db' }],
+  });
+  await cluster.client.patch(
+    ENDPOINTS,
+    { namespace: ns, name: 'db' },
+    { subsets: subset('192.0.2.1', '192.0.2.2') },
+    { type: 'merge' },
+  );
+  await cluster.untilAll(ENDPOINT_SLICES, (all) => addresses(all).length === 2);
+  await cluster.client.patch(
+    SERVICES,
+    { namespace: ns, name: 'db' },
+    { spec: { selector: { app: 'db' } } },
+    { type: 'merge' },
+  );
+  // The Service looks for pods now; there are none.
+  await cluster.untilAll(ENDPOINT_SLICES, (all) => own(all).length === 1 && addresses(all).length === 0);
 });
 
 test('a DaemonSet has a pod on each node that it fits, and updates them one by one', async () => {

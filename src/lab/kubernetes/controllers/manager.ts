@@ -11,6 +11,7 @@ import { messageOf } from './common/message.ts';
 import { daemonSetController } from './daemonset/controller.ts';
 import { deploymentController } from './deployment/controller.ts';
 import { endpointsController } from './endpoints/controller.ts';
+import { endpointsMirrorController } from './endpoints/mirror-controller.ts';
 import { garbageCollector } from './gc/controller.ts';
 import { jobController } from './job/controller.ts';
 import { cronJobController } from './job/cron-controller.ts';
@@ -59,6 +60,7 @@ export function startManager(options: ManagerOptions): Manager {
     cronJobController(context),
     ttlAfterFinishedController(context),
     endpointsController(context),
+    endpointsMirrorController(context),
     namespaceController(context),
     nodeLifecycleController(context, options.nodeLifecycle),
     taintEvictionController(context),

@@ -189,8 +189,6 @@ test('services, policies, bindings, secrets and the rest', () => {
     type: 'ClusterIP',
     sessionAffinity: 'None',
     internalTrafficPolicy: 'Cluster',
-    ipFamilies: ['IPv4'],
-    ipFamilyPolicy: 'SingleStack',
     ports: [{ port: 80, targetPort: 80, protocol: 'TCP' }],
   });
   expect(

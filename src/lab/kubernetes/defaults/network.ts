@@ -1,9 +1,10 @@
 import type { EndpointSlice, Endpoints, NetworkPolicy, Service } from '../../../kube/types.ts';
+import { isExternallyAccessible } from '../server/strategies/service-fields.ts';
 
 /** Three hours, upstream's session affinity. Seconds. */
 const AFFINITY_TIMEOUT = 10_800;
 
-/** The lab's service network is IPv4 alone, so families are settled here, not by an allocator. */
+/** Upstream also sets what depends on the cluster: its families, which the strategy of Services settles. */
 export function serviceDefaults({ spec, status }: Service): void {
   for (const ingress of status?.loadBalancer?.ingress ?? []) if (ingress.ip) ingress.ipMode ||= 'VIP';
   if (!spec) return;
@@ -22,10 +23,8 @@ export function serviceDefaults({ spec, status }: Service): void {
   }
   if (spec.type === 'ExternalName') return;
   spec.internalTrafficPolicy ||= 'Cluster';
-  if (spec.type === 'NodePort' || spec.type === 'LoadBalancer') spec.externalTrafficPolicy ||= 'Cluster';
+  if (isExternallyAccessible(spec)) spec.externalTrafficPolicy ||= 'Cluster';
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
-  spec.ipFamilyPolicy ||= 'SingleStack';
-  if (!spec.ipFamilies?.length) spec.ipFamilies = ['IPv4'];
 }
 
 export function endpointsDefaults(endpoints: Endpoints): void {

@@ -6,6 +6,7 @@ import { proxyHandlers } from '../proxy/index.ts';
 import { SchemaRegistry } from '../schema/registry.ts';
 import { tableOf } from '../table/index.ts';
 import { decodeObject, validateCreate, validateUpdate } from '../validation/index.ts';
+import { defaultIngressClass } from './admission/ingresses.ts';
 import { namespaceLifecycle } from './admission/namespaces.ts';
 import { defaultTolerations, priority, serviceAccount } from './admission/pods.ts';
 import { documents } from './documents.ts';
@@ -47,6 +48,7 @@ export function wire({ pki, onError }: WiringOptions): Plugins {
       serviceAccount,
       priority,
       defaultTolerations,
+      defaultIngressClass,
       crds.admit,
       ...auth.admission,
     ],

@@ -2,10 +2,12 @@
 import type { FieldError, KubeObject } from '../schema/types.ts';
 import * as cluster from './cluster.ts';
 import * as data from './data.ts';
+import { checkIngress } from './ingress.ts';
 import { checkMetadata } from './metadata.ts';
 import * as network from './network.ts';
 import * as pods from './pods.ts';
 import { Report } from './report.ts';
+import * as services from './services.ts';
 import * as workloads from './workloads.ts';
 
 interface Rules {
@@ -19,7 +21,7 @@ interface Rules {
 const RULES: Record<string, Rules> = {
   '/Pod': { check: pods.checkPod, update: pods.checkPodUpdate, settled: true },
   '/Node': { check: cluster.checkNode, update: cluster.checkNodeUpdate },
-  '/Service': { check: network.checkService, update: network.checkServiceUpdate },
+  '/Service': { check: services.checkService, update: services.checkServiceUpdate },
   '/Event': { check: data.checkEvent },
   'events.k8s.io/Event': { check: data.checkEvent },
   '/ConfigMap': { check: data.checkConfigMap, update: data.checkDataUpdate },
@@ -44,7 +46,7 @@ const RULES: Record<string, Rules> = {
   'batch/CronJob': { check: workloads.checkCronJob },
   'policy/PodDisruptionBudget': { check: workloads.checkDisruptionBudget },
   'networking.k8s.io/NetworkPolicy': { check: network.checkNetworkPolicy },
-  'networking.k8s.io/Ingress': { check: network.checkIngress },
+  'networking.k8s.io/Ingress': { check: checkIngress },
   'discovery.k8s.io/EndpointSlice': {
     check: network.checkEndpointSlice,
     update: network.checkEndpointSliceUpdate,

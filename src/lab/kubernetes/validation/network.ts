@@ -1,112 +1,14 @@
 import { cidrContains, parseCidr } from '../../../address/cidr.ts';
-import { isAddress, parseAddress } from '../../../address/ip.ts';
-import type { EndpointSlice, Endpoints, Ingress, NetworkPolicy, Service } from '../../../kube/types.ts';
+import { isAddress } from '../../../address/ip.ts';
+import type { EndpointSlice, Endpoints, NetworkPolicy } from '../../../kube/types.ts';
 import { checkPortReference, PROTOCOLS } from './containers.ts';
-import { checkLabels } from './metadata.ts';
-import { dnsLabel, dnsSubdomain } from './names.ts';
+import { dnsSubdomain } from './names.ts';
 import type { Report } from './report.ts';
 import { checkSelector } from './selector.ts';
 
-const ADDRESS = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
-const CIDR = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
-const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
-
-type ServiceSpec = NonNullable<Service['spec']>;
-
-function checkServicePorts(report: Report, { ports = [], type, clusterIP }: ServiceSpec): void {
-  if (ports.length === 0 && type !== 'ExternalName' && clusterIP !== 'None') report.required('spec.ports');
-  const taken = new Set<string>();
-  const nodePorts = new Set<string>();
-  for (const [index, port] of ports.entries()) {
-    const at = `spec.ports[${index}]`;
-    if (!port.name && ports.length > 1) report.required(`${at}.name`);
-    else if (port.name) report.all(`${at}.name`, port.name, dnsLabel(port.name));
-    report.port(`${at}.port`, port.port);
-    report.requiredOneOf(`${at}.protocol`, port.protocol, PROTOCOLS);
-    checkPortReference(report, `${at}.targetPort`, port.targetPort);
-    if (port.nodePort && (type === 'ClusterIP' || type === 'ExternalName'))
-      report.forbidden(`${at}.nodePort`, "may not be used when `type` is 'ClusterIP'");
-    const key = `${port.protocol}/${port.port}`;
-    if (taken.has(key)) report.duplicate(at, { protocol: port.protocol, port: port.port });
-    taken.add(key);
-    const nodeKey = `${port.protocol}/${port.nodePort}`;
-    if (port.nodePort && nodePorts.has(nodeKey)) report.duplicate(`${at}.nodePort`, port.nodePort);
-    nodePorts.add(nodeKey);
-  }
-  report.unique('spec.ports', ports, ({ name }) => name, '.name');
-}
-
-export function checkService(report: Report, { spec }: Service): void {
-  if (!spec) {
-    report.required('spec');
-    return;
-  }
-  report.requiredOneOf('spec.type', spec.type, TYPES);
-  checkServicePorts(report, spec);
-  checkLabels(report, 'spec.selector', spec.selector);
-  report.requiredOneOf('spec.sessionAffinity', spec.sessionAffinity, ['ClientIP', 'None']);
-  const timeout = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds;
-  if (timeout !== undefined && (timeout <= 0 || timeout > 86_400))
-    report.invalid(
-      'spec.sessionAffinityConfig.clientIP.timeoutSeconds',
-      timeout,
-      'must be greater than 0 and less than or equal to 86400',
-    );
-  if (spec.type === 'ExternalName') {
-    const name = spec.externalName?.replace(/\.$/, '');
-    if (name) report.all('spec.externalName', name, dnsSubdomain(name));
-    else report.required('spec.externalName');
-    if (spec.clusterIP)
-      report.forbidden('spec.clusterIPs[0]', "may not be set when `type` is 'ExternalName'");
-  }
-  if (spec.type === 'LoadBalancer' && spec.clusterIP === 'None')
-    report.invalid('spec.clusterIPs[0]', 'None', "may not be set to 'None' for LoadBalancer services");
-  if (spec.clusterIP && spec.clusterIP !== 'None' && !isAddress(spec.clusterIP))
-    report.invalid('spec.clusterIPs[0]', spec.clusterIP, ADDRESS);
-  for (const [index, address] of (spec.externalIPs ?? []).entries())
-    if (!isAddress(address)) report.invalid(`spec.externalIPs[${index}]`, address, ADDRESS);
-    else checkNotSpecial(report, `spec.externalIPs[${index}]`, address);
-  for (const [index, range] of (spec.loadBalancerSourceRanges ?? []).entries())
-    if (!cidr(range)) report.invalid(`spec.loadBalancerSourceRanges[${index}]`, range, CIDR);
-  report.oneOf('spec.externalTrafficPolicy', spec.externalTrafficPolicy, ['Cluster', 'Local']);
-  report.oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, ['Cluster', 'Local']);
-}
-
-/** An address once given stays, but for services that had or will have none. */
-export function checkServiceUpdate(report: Report, { spec: now }: Service, { spec: old }: Service): void {
-  if (now?.type === 'ExternalName' || old?.type === 'ExternalName') return;
-  const before = old?.clusterIPs?.[0] ?? old?.clusterIP;
-  if (!before) return;
-  const wanted = now?.clusterIPs?.length ? now.clusterIPs : [now?.clusterIP ?? ''];
-  if (wanted[0] !== before || now?.clusterIP !== before)
-    report.invalid('spec.clusterIPs[0]', wanted, 'may not change once set');
-}
-
-/**
- * Addresses that mean something else on every machine. Endpoints may have them here, other than upstream: an API server on the
- * loopback is behind Service `kubernetes`.
- */
-const SPECIAL: [CIDR: string, what: string][] = [
-  ['0.0.0.0/32', 'unspecified'],
-  ['::/128', 'unspecified'],
-  ['127.0.0.0/8', 'in the loopback range (127.0.0.0/8, ::1/128)'],
-  ['::1/128', 'in the loopback range (127.0.0.0/8, ::1/128)'],
-  ['169.254.0.0/16', 'in the link-local range (169.254.0.0/16, fe80::/10)'],
-  ['fe80::/10', 'in the link-local range (169.254.0.0/16, fe80::/10)'],
-  ['224.0.0.0/24', 'in the link-local multicast range (224.0.0.0/24, ff02::/10)'],
-  ['ff02::/16', 'in the link-local multicast range (224.0.0.0/24, ff02::/10)'],
-];
-const SPECIAL_RANGES = SPECIAL.map(([text, what]) => ({ range: parseCidr(text), what }));
-
-function checkNotSpecial(report: Report, field: string, text: string): void {
-  const address = parseAddress(text);
-  const found = SPECIAL_RANGES.find(({ range }) => cidrContains(range, address));
-  if (!found) return;
-  const { what } = found;
-  report.invalid(field, text, `may not be ${what === 'unspecified' ? `unspecified (${text})` : what}`);
-}
-
-function cidr(text: string) {
+export const ADDRESS = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
+export const CIDR = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
+export function cidr(text: string) {
   try {
     return parseCidr(text);
   } catch {
@@ -168,30 +70,6 @@ export function checkNetworkPolicy(report: Report, { spec }: NetworkPolicy): voi
   else
     for (const [index, type] of types.entries())
       report.oneOf(`spec.policyTypes[${index}]`, type, ['Egress', 'Ingress']);
-}
-
-export function checkIngress(report: Report, { spec }: Ingress): void {
-  if (!spec?.rules?.length && !spec?.defaultBackend)
-    report.invalid('spec', spec?.rules ?? [], 'either `defaultBackend` or `rules` must be specified');
-  for (const [index, { host, http }] of (spec?.rules ?? []).entries()) {
-    const at = `spec.rules[${index}]`;
-    if (host) {
-      if (isAddress(host)) report.invalid(`${at}.host`, host, 'must be a DNS name, not an IP address');
-      else report.all(`${at}.host`, host, dnsSubdomain(host.replace(/^\*\./, '')));
-    }
-    if (http && !http.paths?.length) report.required(`${at}.http.paths`);
-    for (const [number, { path, pathType, backend }] of (http?.paths ?? []).entries()) {
-      const field = `${at}.http.paths[${number}]`;
-      if (!pathType) report.required(`${field}.pathType`, 'pathType must be specified');
-      else report.oneOf(`${field}.pathType`, pathType, ['Exact', 'ImplementationSpecific', 'Prefix']);
-      if (pathType !== 'ImplementationSpecific' && !path?.startsWith('/'))
-        report.invalid(`${field}.path`, path ?? '', 'must be an absolute path');
-      if (!backend?.service && !backend?.resource)
-        report.required(`${field}.backend`, 'resource or service backend is required');
-      else if (backend.service && !backend.service.port?.name && !backend.service.port?.number)
-        report.required(`${field}.backend.service.port`, 'port name or number is required');
-    }
-  }
 }
 
 const FAMILIES: Record<string, (address: string) => boolean> = {

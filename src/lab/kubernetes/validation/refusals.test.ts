@@ -25,6 +25,89 @@ test.each<[string, object, string[]]>([
     ],
   ],
   [
+    'Service',
+    service({ loadBalancerSourceRanges: ['10.0.0.0/8'], loadBalancerClass: 'a/b' }),
+    [
+      "spec.LoadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'",
+      "spec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'",
+    ],
+  ],
+  [
+    'Service',
+    service({ type: 'LoadBalancer', loadBalancerSourceRanges: [' 10.0.0.0/8 ', '10.0.0.1'] }),
+    [
+      'spec.LoadBalancerSourceRanges[1]: Invalid value: "10.0.0.1": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
+    ],
+  ],
+  [
+    'Service',
+    service({ type: 'LoadBalancer', ports: [{ port: 10250 }] }),
+    ['spec.ports[0]: Invalid value: 10250: may not expose port 10250 externally since it is used by kubelet'],
+  ],
+  [
+    'Service',
+    service({ type: 'NodePort', clusterIP: 'None', clusterIPs: ['None'] }),
+    [`spec.clusterIPs[0]: Invalid value: "None": may not be set to 'None' for NodePort services`],
+  ],
+  [
+    'Service',
+    service({ clusterIP: '10.0.0.9', clusterIPs: ['10.0.0.8'] }),
+    ['spec.clusterIPs: Invalid value: ["10.0.0.8"]: first value must match `clusterIP`'],
+  ],
+  [
+    'Service',
+    service({ externalTrafficPolicy: 'Local', healthCheckNodePort: 31_000 }),
+    [
+      'spec.externalTrafficPolicy: Invalid value: "Local": may only be set for externally-accessible services',
+      "spec.healthCheckNodePort: Invalid value: 31000: may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+    ],
+  ],
+  ['Service', service({ externalIPs: ['192.0.2.1'], externalTrafficPolicy: 'Local' }), []],
+  [
+    'Service',
+    service({ trafficDistribution: 'Near' }),
+    [
+      'spec.trafficDistribution: Unsupported value: "Near": supported values: "PreferClose", "PreferSameNode", "PreferSameZone"',
+    ],
+  ],
+  [
+    'Ingress',
+    {
+      spec: {
+        rules: [
+          {
+            host: 'a.*.b',
+            http: {
+              paths: [
+                {
+                  path: '/a//b',
+                  pathType: 'Prefix',
+                  backend: { service: { name: 's', port: { number: 0 } } },
+                },
+                {
+                  path: 'x',
+                  pathType: 'ImplementationSpecific',
+                  backend: { service: { name: 's', port: { name: 'p', number: 1 } } },
+                },
+                { path: '/', pathType: 'Exact', backend: { resource: { kind: 'K', name: '' } } },
+              ],
+            },
+          },
+        ],
+      },
+    },
+    [
+      expect.stringMatching(
+        /^spec.rules\[0\].host: Invalid value: "a\.\*\.b": a wildcard DNS-1123 subdomain/,
+      ),
+      `spec.rules[0].http.paths[0].path: Invalid value: "/a//b": must not contain '//'`,
+      'spec.rules[0].http.paths[0].backend.service.port: Required value: port name or number is required',
+      'spec.rules[0].http.paths[1].path: Invalid value: "x": must be an absolute path',
+      'spec.rules[0].http.paths[1].backend.service.port: Invalid value: "": cannot set both port name & port number',
+      'spec.rules[0].http.paths[2].backend.resource.name: Required value: name is required',
+    ],
+  ],
+  [
     'Role',
     { rules: [{ verbs: ['get'], nonResourceURLs: ['/a'] }] },
     ['rules[0].nonResourceURLs: Invalid value: ["/a"]: namespaced rules cannot apply to non-resource URLs'],

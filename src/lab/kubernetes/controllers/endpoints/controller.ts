@@ -13,7 +13,6 @@ import { same } from '../common/hash.ts';
 import {
   ENDPOINT_SLICES,
   ENDPOINTS,
-  type EndpointSlice,
   keyOf,
   NODES,
   PODS,
@@ -21,32 +20,28 @@ import {
   SERVICES,
   type Service,
 } from '../common/objects.ts';
-import { controllerRef } from '../common/owners.ts';
-import { namePrefix } from '../common/pods.ts';
+import { isReady } from '../common/pods.ts';
 import { addressTypes, desiredEndpoints, isManaged, selects } from './desired.ts';
-import { desiredSubsets } from './legacy.ts';
-import { MANAGED_BY, planSlices, sliceLabels } from './slices.ts';
+import { desiredSubsets, isElectionRecord } from './legacy.ts';
+import { SliceWriter, TRIGGER, withNulls } from './slice-writer.ts';
+import { MANAGED_BY, sliceLabels } from './slices.ts';
 
-const TRIGGER = 'endpoints.kubernetes.io/last-change-trigger-time';
-/** A slice that the cache does not show after so many ms was deleted before it could. */
-const UNSEEN_MS = 1000;
 /** Upstream lets one wait too (--endpointslice-updates-batch-period), by default not at all. */
 const MOST_GATHERED_MS = 500;
-const MANAGED_LABEL = 'endpointslice.kubernetes.io/managed-by';
+/** An endpoint that goes away must be gone for everybody within 200 ms, so that no new connection meets it. */
+const MOST_GATHERED_LEAVING_MS = 50;
 
 /** EndpointSlices and Endpoints of the Services that select pods. */
 export function endpointsController(context: Context): Controller {
   const services = context.informers.of(SERVICES);
   const pods = context.informers.of(PODS);
   const nodes = context.informers.of(NODES);
-  const slices = context.informers.of(ENDPOINT_SLICES);
+  const writer = new SliceWriter(context, MANAGED_BY);
   const endpoints = context.informers.of(ENDPOINTS);
   /** Services by namespace: each change of a pod asks which select it. */
   const byNamespace = new Map<string, Map<string, Service>>();
-  /** Slices we have made that the cache does not show yet, by service key. */
   /** How many pods a Service had at last: of many, changes are gathered for a moment before they are written. */
   const sizes = new Map<string, number>();
-  const unseen = new Map<string, Map<string, number>>();
   const loop = controllerLoop(
     context,
     { name: 'endpoints', workers: 8, needs: [SERVICES, PODS, NODES, ENDPOINT_SLICES, ENDPOINTS] },
@@ -65,23 +60,17 @@ export function endpointsController(context: Context): Controller {
     byNamespace.get(service.metadata.namespace)?.delete(keyOf(service));
     loop.add(keyOf(service));
   });
-  const podChanged = (pod: Pod): void => {
+  const podChanged = (pod: Pod, leaves = false): void => {
+    const most = leaves ? MOST_GATHERED_LEAVING_MS : MOST_GATHERED_MS;
     for (const [key, service] of byNamespace.get(pod.metadata.namespace) ?? [])
-      if (selects(service, pod)) loop.addAfter(key, Math.min(MOST_GATHERED_MS, (sizes.get(key) ?? 0) >> 1));
+      if (selects(service, pod)) loop.addAfter(key, Math.min(most, (sizes.get(key) ?? 0) >> 1));
   };
-  pods.on('add', podChanged).on('delete', podChanged);
+  pods.on('add', (pod) => podChanged(pod)).on('delete', (pod) => podChanged(pod, true));
   pods.on('update', (pod, old) => {
-    if (!same(pod.metadata.labels, old.metadata.labels)) podChanged(old);
-    podChanged(pod);
+    if (!same(pod.metadata.labels, old.metadata.labels)) podChanged(old, true);
+    podChanged(pod, isUsable(old) && !isUsable(pod));
   });
-  const sliceChanged = (slice: EndpointSlice): void => {
-    const name = slice.metadata.labels?.['kubernetes.io/service-name'];
-    if (!name || slice.metadata.labels?.[MANAGED_LABEL] !== MANAGED_BY) return;
-    const key = `${slice.metadata.namespace}/${name}`;
-    unseen.get(key)?.delete(slice.metadata.uid);
-    loop.add(key);
-  };
-  slices.on('add', sliceChanged).on('delete', sliceChanged).on('update', sliceChanged);
+  writer.onChange((key) => loop.add(key));
   endpoints.on('delete', (o) => loop.add(keyOf(o)));
   nodes.on('update', (node, old) => {
     if (same(node.metadata.labels, old.metadata.labels)) return;
@@ -90,29 +79,23 @@ export function endpointsController(context: Context): Controller {
 
   async function reconcile(key: string): Promise<number | undefined> {
     const service = services.get(key);
-    const own = slices
-      .byIndex('service', key)
-      .filter((slice) => slice.metadata.labels?.[MANAGED_LABEL] === MANAGED_BY);
     if (!service) {
-      unseen.delete(key);
       sizes.delete(key);
       // Endpoints are not owned by their Service; slices are, and the garbage collector has them too.
-      for (const slice of own) await remove(context, ENDPOINT_SLICES, slice);
+      await writer.clear(key);
       const legacy = endpoints.get(key);
       if (legacy && !isElectionRecord(legacy.metadata.annotations)) await remove(context, ENDPOINTS, legacy);
       return undefined;
     }
     if (!isManaged(service) || service.metadata.deletionTimestamp) return undefined;
-    // Slices of ours are on their way into the cache: they queue us again. Should one have gone before it came, we look again.
-    const waiting = unseen.get(key);
-    for (const [uid, since] of waiting ?? []) if (context.now() - since > UNSEEN_MS) waiting?.delete(uid);
-    if (waiting?.size) return UNSEEN_MS;
+    const wait = writer.wait(key);
+    if (wait) return wait;
     const members = pods
       .byIndex('namespace', service.metadata.namespace)
       .filter((pod) => selects(service, pod));
     sizes.set(key, members.length);
     try {
-      await writeSlices(key, service, own, members);
+      await writeSlices(key, service, members);
       await writeLegacy(key, service, members);
     } catch (error) {
       if (isNamespaceTerminating(error)) return undefined;
@@ -131,49 +114,13 @@ export function endpointsController(context: Context): Controller {
     return undefined;
   }
 
-  async function writeSlices(
-    key: string,
-    service: Service,
-    own: EndpointSlice[],
-    members: Pod[],
-  ): Promise<void> {
-    const families = addressTypes(service);
-    const labels = sliceLabels(service);
-    for (const stray of own)
-      if (!families.includes(stray.addressType as 'IPv4')) await remove(context, ENDPOINT_SLICES, stray);
-    for (const type of families) {
-      const existing = own.filter((slice) => slice.addressType === type);
-      const groups = desiredEndpoints(service, members, type, (name) => nodes.get(name));
-      const plan = planSlices(service, type, existing, groups);
-      const annotations = { [TRIGGER]: timestamp(context.now()) };
-      for (const { ports, endpoints: list, addressType } of plan.create) {
-        const made = await create(context, ENDPOINT_SLICES, {
-          metadata: {
-            generateName: namePrefix(service.metadata.name),
-            namespace: service.metadata.namespace,
-            labels,
-            annotations,
-            ownerReferences: [controllerRef(SERVICES, service)],
-          },
-          addressType,
-          ports,
-          endpoints: list,
-        });
-        if (slices.get(keyOf(made))) continue;
-        const waiting = unseen.get(key) ?? new Map<string, number>();
-        unseen.set(key, waiting.set(made.metadata.uid, context.now()));
-      }
-      for (const { slice, endpoints: list } of plan.update)
-        await merge(context, ENDPOINT_SLICES, slice, {
-          metadata: {
-            resourceVersion: slice.metadata.resourceVersion,
-            labels: withNulls(slice.metadata.labels, labels),
-            annotations,
-          },
-          endpoints: list,
-        });
-      for (const slice of plan.delete) await remove(context, ENDPOINT_SLICES, slice);
-    }
+  async function writeSlices(key: string, service: Service, members: Pod[]): Promise<void> {
+    const nodeOf = (name: string) => nodes.get(name);
+    const families = addressTypes(service).map(
+      (type) => [type, desiredEndpoints(service, members, type, nodeOf)] as const,
+    );
+    const owner = { type: SERVICES, object: service, labels: sliceLabels(service) };
+    await writer.write(key, owner, new Map(families));
   }
 
   async function writeLegacy(key: string, service: Service, members: Pod[]): Promise<void> {
@@ -209,17 +156,7 @@ export function endpointsController(context: Context): Controller {
   return { name: 'endpoints', stop: () => loop.stop() };
 }
 
-/** Old lock objects of leader elections are Endpoints without a Service. */
-function isElectionRecord(annotations: Record<string, string> | undefined): boolean {
-  return annotations?.['control-plane.alpha.kubernetes.io/leader'] !== undefined;
-}
-
-/** For a merge patch that leaves exactly these labels. */
-function withNulls(
-  old: Record<string, string> | undefined,
-  next: Record<string, string>,
-): Record<string, string | null> {
-  const result: Record<string, string | null> = { ...next };
-  for (const key in old) if (!(key in next)) result[key] = null;
-  return result;
+/** Whether a pod may be among those that get new connections. */
+function isUsable(pod: Pod): boolean {
+  return pod.metadata.deletionTimestamp === undefined && isReady(pod);
 }

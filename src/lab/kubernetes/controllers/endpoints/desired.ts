@@ -4,6 +4,7 @@ import { canonical } from '../common/hash.ts';
 import { hasLabels } from '../common/labels.ts';
 import type { Endpoint, EndpointPort, Node, Pod, Service } from '../common/objects.ts';
 import { isReady, isTerminal } from '../common/pods.ts';
+import { hintsOf } from './hints.ts';
 
 export type AddressType = 'IPv4' | 'IPv6';
 
@@ -55,7 +56,7 @@ function endpointOf(service: Service, pod: Pod, address: string, node: Node | un
   const terminating = pod.metadata.deletionTimestamp !== undefined;
   const hostname = hostnameOf(service, pod);
   const zone = node?.metadata.labels?.['topology.kubernetes.io/zone'];
-  return {
+  const endpoint: Endpoint = {
     addresses: [address],
     conditions: {
       ready: service.spec.publishNotReadyAddresses === true || (serving && !terminating),
@@ -72,6 +73,8 @@ function endpointOf(service: Service, pod: Pod, address: string, node: Node | un
     },
     ...(zone && { zone }),
   };
+  const hints = hintsOf(service.spec.trafficDistribution, endpoint);
+  return hints ? { ...endpoint, hints } : endpoint;
 }
 
 /** The Service's ports on one pod. A named port that the pod does not have is left out, as upstream does. */

@@ -60,3 +60,8 @@ export function desiredSubsets(service: Service, pods: Iterable<Pod>): EndpointS
       ...(ports?.length && { ports }),
     }));
 }
+
+/** Old lock objects of leader elections are Endpoints without a Service. */
+export function isElectionRecord(annotations: Record<string, string> | undefined): boolean {
+  return annotations?.['control-plane.alpha.kubernetes.io/leader'] !== undefined;
+}

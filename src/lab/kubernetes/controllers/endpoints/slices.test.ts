@@ -23,7 +23,12 @@ const endpoint = (n: number, ready: boolean): Endpoint => ({
 
 /** Carries the plan out. */
 function apply(slices: EndpointSlice[], endpoints: Endpoint[]): { slices: EndpointSlice[]; writes: number } {
-  const plan = planSlices(service, 'IPv4', slices, endpoints.length ? [{ ports: PORTS, endpoints }] : []);
+  const plan = planSlices(
+    sliceLabels(service),
+    'IPv4',
+    slices,
+    endpoints.length ? [{ ports: PORTS, endpoints }] : [],
+  );
   const next = slices.filter((slice) => !plan.delete.includes(slice));
   for (const { slice, endpoints: list } of plan.update)
     next[next.indexOf(slice)] = {

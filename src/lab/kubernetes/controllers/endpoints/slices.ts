@@ -5,9 +5,9 @@ import { type AddressType, isHeadless, type PortGroup } from './desired.ts';
 
 export const MOST_ENDPOINTS = 100;
 export const MANAGED_BY = 'endpointslice-controller.k8s.io';
-const SERVICE_NAME = 'kubernetes.io/service-name';
+export const SERVICE_NAME = 'kubernetes.io/service-name';
 const HEADLESS = 'service.kubernetes.io/headless';
-const MANAGED_LABEL = 'endpointslice.kubernetes.io/managed-by';
+export const MANAGED_LABEL = 'endpointslice.kubernetes.io/managed-by';
 
 export interface SlicePlan {
   create: { ports: EndpointPort[]; endpoints: Endpoint[]; addressType: AddressType }[];
@@ -15,7 +15,7 @@ export interface SlicePlan {
   delete: EndpointSlice[];
 }
 
-/** The labels of the slices: the Service's, and who they belong to. */
+/** The labels of the slices of a Service with a selector: the Service's, and who they belong to. */
 export function sliceLabels(service: Service): Record<string, string> {
   const {
     [SERVICE_NAME]: _,
@@ -41,13 +41,12 @@ function identity(endpoint: Endpoint): string {
  * fullest with room for all of them, then new slices. Slices that lose all they have are reused or deleted.
  */
 export function planSlices(
-  service: Service,
+  labels: Record<string, string>,
   addressType: AddressType,
   existing: readonly EndpointSlice[],
   groups: readonly PortGroup[],
 ): SlicePlan {
   const plan: SlicePlan = { create: [], update: [], delete: [] };
-  const labels = sliceLabels(service);
   const own = existing.filter((slice) => slice.addressType === addressType);
   plan.delete.push(...existing.filter((slice) => slice.addressType !== addressType));
   const byPorts = new Map<string, EndpointSlice[]>();

@@ -1,29 +1,22 @@
 import { cidrContains, cidrSize, nthAddress } from '../../../../address/cidr.ts';
 import { formatAddress, isAddress, parseAddress } from '../../../../address/ip.ts';
+import type { Service } from '../../../../kube/types.ts';
+import { serviceDefaults } from '../../defaults/network.ts';
 import type { FieldError, KubeObject } from '../../schema/types.ts';
 import { internalError, invalid } from '../status.ts';
+import { settleFamilies } from './service-families.ts';
+import {
+  dropForeignFields,
+  getsNodePorts,
+  hasClusterIp,
+  hasNodePorts,
+  keepAllocated,
+  linkClusterIps,
+  type ServiceSpec,
+  specOf,
+  wantsHealthPort,
+} from './service-fields.ts';
 import type { Strategy, StrategyContext } from './types.ts';
-
-interface ServicePort {
-  port: number;
-  protocol?: string;
-  nodePort?: number;
-}
-
-interface ServiceSpec {
-  type?: string;
-  clusterIP?: string;
-  clusterIPs?: string[];
-  ipFamilies?: string[];
-  ipFamilyPolicy?: string;
-  internalTrafficPolicy?: string;
-  externalTrafficPolicy?: string;
-  allocateLoadBalancerNodePorts?: boolean;
-  healthCheckNodePort?: number;
-  sessionAffinity?: string;
-  selector?: Record<string, string>;
-  ports?: ServicePort[];
-}
 
 /** kube-apiserver's default --service-node-port-range. */
 export const NODE_PORTS = { first: 30_000, last: 32_767 };
@@ -33,16 +26,7 @@ const PORTS = 'nodeports';
 /** Addresses that are given only when asked for, as upstream: 16 to 256, a sixteenth of the range. */
 const STATIC = { least: 16n, most: 256n, share: 16n };
 
-const specOf = (object: KubeObject): ServiceSpec => {
-  object.spec ??= {};
-  return object.spec as ServiceSpec;
-};
 const ownerOf = (object: KubeObject): string => `${object.metadata?.namespace}/${object.metadata?.name}`;
-const hasClusterIp = (spec: ServiceSpec): boolean => spec.type !== 'ExternalName';
-const hasNodePorts = (spec: ServiceSpec): boolean =>
-  spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false);
-const wantsHealthPort = (spec: ServiceSpec): boolean =>
-  spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local';
 
 function refuse(object: KubeObject, field: string, message: string): never {
   const error: FieldError = { field, type: 'FieldValueInvalid', message };
@@ -133,7 +117,7 @@ function takePorts(object: KubeObject, spec: ServiceSpec, context: StrategyConte
   for (const [index, port] of ports.entries())
     if (port.nodePort) one(port.nodePort, port.protocol ?? 'TCP', `spec.ports[${index}].nodePort`);
   for (const [index, port] of ports.entries()) {
-    if (port.nodePort) continue;
+    if (port.nodePort || !getsNodePorts(spec)) continue;
     const protocol = port.protocol ?? 'TCP';
     // One number for both protocols of a port, as for DNS.
     const twin = ports.find((other) => other.port === port.port && other.nodePort)?.nodePort;
@@ -168,56 +152,28 @@ function held(object: KubeObject): [pool: string, item: string][] {
   return found;
 }
 
+/** @throws StatusError 422 */
+function settle(object: KubeObject, old: ServiceSpec | undefined): void {
+  const errors = settleFamilies(specOf(object), old);
+  if (errors.length > 0) throw invalid(SERVICE, object.metadata?.name ?? '', errors);
+}
+
 export const serviceStrategy: Strategy = {
   prepareCreate(object) {
     object.status = { loadBalancer: {} };
     const spec = specOf(object);
-    if (!spec.clusterIP && spec.clusterIPs?.[0]) spec.clusterIP = spec.clusterIPs[0];
-    if (!hasClusterIp(spec)) return;
-    spec.ipFamilies ??= ['IPv4'];
-    spec.ipFamilyPolicy ??= 'SingleStack';
-    spec.internalTrafficPolicy ??= 'Cluster';
-    if (spec.clusterIP === 'None') spec.clusterIPs = ['None'];
-    if (spec.type === 'NodePort' || spec.type === 'LoadBalancer') spec.externalTrafficPolicy ??= 'Cluster';
-    if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
+    linkClusterIps(spec, undefined);
+    settle(object, undefined);
   },
   prepareUpdate(object, live) {
     const [spec, old] = [specOf(object), specOf(live)];
-    if (!hasClusterIp(spec)) {
-      if (spec.clusterIP === old.clusterIP) delete spec.clusterIP;
-      if (spec.clusterIPs?.[0] === old.clusterIPs?.[0]) delete spec.clusterIPs;
-      for (const field of ['ipFamilies', 'ipFamilyPolicy', 'internalTrafficPolicy'] as const)
-        delete spec[field];
-      return;
-    }
-    // A client that replaces the whole object need not repeat what the server gave; one that knows only one address changes both fields.
-    spec.clusterIP ||= old.clusterIP ?? '';
-    if (spec.clusterIP !== old.clusterIP && spec.clusterIPs?.join() === old.clusterIPs?.join())
-      spec.clusterIPs = spec.clusterIP ? [spec.clusterIP] : [];
-    if (!spec.clusterIPs?.length && old.clusterIPs) spec.clusterIPs = old.clusterIPs;
-    if (!spec.clusterIP) delete spec.clusterIP;
-    spec.ipFamilies ??= old.ipFamilies ?? ['IPv4'];
-    spec.ipFamilyPolicy ??= old.ipFamilyPolicy ?? 'SingleStack';
-    spec.internalTrafficPolicy ??= old.internalTrafficPolicy ?? 'Cluster';
-    if (spec.type === 'NodePort' || spec.type === 'LoadBalancer') {
-      spec.externalTrafficPolicy ??= old.externalTrafficPolicy ?? 'Cluster';
-      for (const port of spec.ports ?? [])
-        if (!port.nodePort) {
-          const before = old.ports?.find(
-            (one) => one.port === port.port && (one.protocol ?? 'TCP') === (port.protocol ?? 'TCP'),
-          );
-          if (before?.nodePort) port.nodePort = before.nodePort;
-        }
-    } else {
-      delete spec.externalTrafficPolicy;
-      const before = new Set((old.ports ?? []).map((one) => one.nodePort));
-      for (const port of spec.ports ?? []) if (before.has(port.nodePort)) delete port.nodePort;
-    }
-    if (spec.type === 'LoadBalancer')
-      spec.allocateLoadBalancerNodePorts ??= old.allocateLoadBalancerNodePorts ?? true;
-    else delete spec.allocateLoadBalancerNodePorts;
-    if (wantsHealthPort(spec)) spec.healthCheckNodePort ??= old.healthCheckNodePort ?? 0;
-    else delete spec.healthCheckNodePort;
+    // What a type's fields are depends on the type, which a replaced object need not name.
+    serviceDefaults(object as Service);
+    linkClusterIps(spec, old);
+    keepAllocated(spec, old);
+    dropForeignFields(spec, old);
+    settle(object, hasClusterIp(old) ? old : undefined);
+    if (spec.type !== 'LoadBalancer') object.status = { ...(live.status as object), loadBalancer: {} };
   },
   reserve(object, live, context) {
     const spec = specOf(object);
