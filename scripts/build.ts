@@ -8,6 +8,7 @@ import { buildKubeSchema } from './build-kube-schema.ts';
 
 const root = dirname(import.meta.dirname);
 const dist = join(root, 'dist');
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 
 /** What becomes one file in dist. An entry that does not exist is left out. */
 const BUNDLES = {
@@ -18,6 +19,7 @@ const BUNDLES = {
   'controllers.js': 'src/lab/kubernetes/controllers/main.ts',
   'kubelet.js': 'src/lab/kubelet/main.ts',
   'registry.js': 'src/lab/registry/main.ts',
+  'dns.js': 'src/lab/dns/cluster/main.ts',
   'operator.js': 'src/network/operator/main.ts',
   'outside.js': 'src/cli/demo/outside-program.ts',
   'bench.js': 'bench/main.ts',
@@ -63,7 +65,11 @@ async function bundles(): Promise<string[]> {
       banner: {
         js: `import{createRequire as requireFrom}from'node:module';const require=requireFrom(import.meta.url);`,
       },
-      define: { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' },
+      define: {
+        __dirname: 'import.meta.dirname',
+        __filename: 'import.meta.filename',
+        FLYOVER_VERSION: JSON.stringify(version),
+      },
     });
     for (const file of result.outputFiles) publish(file.path, file.contents);
     made.push(name);
