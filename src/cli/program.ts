@@ -7,6 +7,7 @@ import { envCommand } from './commands/env.ts';
 import { hostCommand, siteCommand } from './commands/host.ts';
 import { imageCommand } from './commands/image.ts';
 import { kubeconfigCommand } from './commands/kubeconfig.ts';
+import { loadBalancerCommand } from './commands/load-balancer.ts';
 import { natGatewayCommand } from './commands/nat-gateway.ts';
 import { nodeCommand } from './commands/node.ts';
 import { publicIpCommand } from './commands/public-ip.ts';
@@ -39,6 +40,7 @@ export function flyoverProgram(): Command {
     kubeconfigCommand,
     envCommand,
     vnetCommand,
+    loadBalancerCommand,
     publicIpCommand,
     natGatewayCommand,
     routeTableCommand,

@@ -4,9 +4,10 @@ import { readRequest, requests } from './requests.ts';
 
 type NameParams = { Params: { name: string } };
 
-/** Public addresses, NAT gateways and route tables. */
-export function gatewayRoutes(app: FastifyInstance, { gateways }: Lab): void {
+/** Load balancers, public addresses, NAT gateways and route tables. */
+export function gatewayRoutes(app: FastifyInstance, { gateways, loadBalancers }: Lab): void {
   const done = { result: 'done' };
+  app.get('/v1/load-balancers', () => loadBalancers.list());
   app.get('/v1/public-ips', () => gateways.publicIps());
   app.post('/v1/public-ips', ({ body }) => gateways.createPublicIp(readRequest(requests.publicIp, body)));
   app.delete<NameParams>('/v1/public-ips/:name', ({ params }) => {

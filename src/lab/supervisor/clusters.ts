@@ -9,6 +9,7 @@ import { LabError } from '../errors.ts';
 import { ClusterPool } from './cluster-pool.ts';
 import type { LabContext, Report } from './context.ts';
 import type { ControlPlanes } from './control-planes.ts';
+import type { LoadBalancers } from './load-balancers.ts';
 import { forEach } from './lock.ts';
 import type { Nodes } from './nodes.ts';
 import { removeClusterNetworking, updateOutbound, writeOutbound } from './outbound.ts';
@@ -22,11 +23,13 @@ export class Clusters {
   readonly #lab: LabContext;
   readonly #nodes: Nodes;
   readonly #controlPlanes: ControlPlanes;
+  readonly #loadBalancers: LoadBalancers;
 
-  constructor(lab: LabContext, nodes: Nodes, controlPlanes: ControlPlanes) {
+  constructor(lab: LabContext, nodes: Nodes, controlPlanes: ControlPlanes, loadBalancers: LoadBalancers) {
     this.#lab = lab;
     this.#nodes = nodes;
     this.#controlPlanes = controlPlanes;
+    this.#loadBalancers = loadBalancers;
   }
 
   list(): ClusterView[] {
@@ -118,6 +121,7 @@ export class Clusters {
       if (!this.#isDeleting(id)) return;
       await forEach(this.#machines(name), (machine) => this.#nodes.remove(machine, report));
       await this.#lab.nodePools.close(name);
+      await this.#loadBalancers.close(name);
       await this.#controlPlanes.remove(name);
       this.#lab.change(() => {
         removeClusterNetworking(this.#lab, name);

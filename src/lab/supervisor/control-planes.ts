@@ -10,9 +10,12 @@ const PARALLEL_STARTS = 4;
 export class ControlPlanes {
   readonly #lab: LabContext;
   readonly #keeper: Keeper;
+  readonly #serves: (cluster: string) => void;
 
-  constructor(lab: LabContext) {
+  /** @param serves - called whenever a cluster's API has come up */
+  constructor(lab: LabContext, serves: (cluster: string) => void = () => undefined) {
     this.#lab = lab;
+    this.#serves = serves;
     this.#keeper = new Keeper(lab, PARALLEL_STARTS);
   }
 
@@ -38,6 +41,7 @@ export class ControlPlanes {
       });
       if (!parts) return {};
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
+      this.#serves(cluster);
       report(`Kubernetes API of ${cluster} serves at ${properties.apiServerAddress} (${seconds} s)`);
       return parts;
     };

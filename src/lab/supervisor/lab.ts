@@ -4,6 +4,7 @@ import { LabContext, type LabParts } from './context.ts';
 import { ControlPlanes } from './control-planes.ts';
 import { Gateways } from './gateways.ts';
 import { Hosts } from './hosts.ts';
+import { type CloudParts, LoadBalancers } from './load-balancers.ts';
 import { within } from './lock.ts';
 import { Networks } from './networks.ts';
 import { Nodes } from './nodes.ts';
@@ -16,6 +17,8 @@ const CLOSE_PATIENCE_MS = 4000;
 export interface LabOptions extends LabParts {
   uplink: { readonly state: string; start(): Promise<void>; close(): void };
   registry: { start(): Promise<void>; close(): void };
+  /** Absent: clusters have no load balancers. */
+  cloud?: CloudParts;
   /** Whether a namespace of the fabric is there. */
   isThere(namespace: string): boolean;
   /** Packets that a router refused, by reason. */
@@ -29,6 +32,7 @@ export class Lab {
   readonly clusters: Clusters;
   readonly hosts: Hosts;
   readonly gateways: Gateways;
+  readonly loadBalancers: LoadBalancers;
   readonly #context: LabContext;
   readonly #nodes: Nodes;
   readonly #controlPlanes: ControlPlanes;
@@ -40,9 +44,10 @@ export class Lab {
     this.#options = options;
     this.#context = new LabContext(options);
     this.#nodes = new Nodes(this.#context);
-    this.#controlPlanes = new ControlPlanes(this.#context);
+    this.loadBalancers = new LoadBalancers(this.#context, options.cloud);
+    this.#controlPlanes = new ControlPlanes(this.#context, (cluster) => this.loadBalancers.open(cluster));
     this.networks = new Networks(this.#context);
-    this.clusters = new Clusters(this.#context, this.#nodes, this.#controlPlanes);
+    this.clusters = new Clusters(this.#context, this.#nodes, this.#controlPlanes, this.loadBalancers);
     this.hosts = new Hosts(this.#context);
     this.gateways = new Gateways(this.#context);
   }
@@ -99,6 +104,7 @@ export class Lab {
   async close(): Promise<void> {
     this.#nodes.close();
     this.#controlPlanes.close();
+    this.loadBalancers.closeAll();
     this.#context.watch.close();
     this.#options.uplink.close();
     this.#options.registry.close();

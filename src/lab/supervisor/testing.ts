@@ -4,6 +4,7 @@ import type { FabricPlan } from '../fabric/plan.ts';
 import type { ProcessIdentity } from '../machine/index.ts';
 import type { ControlPlaneDriver, ControlPlaneOrder, NodeDriver, NodeOrder, Watch } from './context.ts';
 import { Lab } from './lab.ts';
+import type { CloudParts } from './load-balancers.ts';
 import type { NodePoolWork } from './node-pools.ts';
 
 /** Nodes that are nothing but names. */
@@ -131,8 +132,11 @@ export class TestLab {
   /** What was logged. */
   readonly logged: string[] = [];
 
-  /** @param store - what a former lab left; nothing when absent */
-  constructor(store = new ResourceStore(':memory:')) {
+  /**
+   * @param store - what a former lab left; nothing when absent
+   * @param cloud - without it clusters have no load balancers
+   */
+  constructor(store = new ResourceStore(':memory:'), cloud?: CloudParts) {
     this.store = store;
     this.lab = new Lab({
       store,
@@ -160,6 +164,7 @@ export class TestLab {
         close: async (cluster) => void this.pools.delete(cluster),
       },
       registry: { start: async () => undefined, close: () => undefined },
+      ...(cloud ? { cloud } : {}),
       isThere: (namespace) => !this.gone.has(namespace),
       refused: (namespace) => (namespace === 'internet' ? { private: 3 } : {}),
     });

@@ -8,6 +8,7 @@ import { refusedPackets } from '../fabric/filter-sync.ts';
 import { MACHINE_LINK, namespaceOf } from '../fabric/names.ts';
 import { ProcessWatch } from '../machine/index.ts';
 import { LAB_RUN, LAB_STATE, namespacePath } from '../paths.ts';
+import { cloudOnThisMachine } from './cloud-parts.ts';
 import { controlPlaneDriver, machineDriver } from './driver.ts';
 import type { LabOptions } from './lab.ts';
 import type { Programs } from './machine-files.ts';
@@ -29,6 +30,7 @@ export function labOnThisMachine(programs: Programs, log: Logger): LabOptions {
     uplink: new Uplink(namespacePath(namespaceOf.internet()), watch, log),
     nodePools: nodePoolDoors(log),
     registry: new LabRegistry(namespacePath(namespaceOf.internet()), join(programs.dist, 'registry.js'), log),
+    cloud: cloudOnThisMachine(log),
     isThere: (namespace) => namespaceExists(namespacePath(namespace)),
     refused: (namespace) => refusedPackets(namespacePath(namespace)),
   };
