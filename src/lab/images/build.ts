@@ -7,6 +7,7 @@ import { type Deb, fetchDebs } from './apt.ts';
 import { addDeb } from './deb.ts';
 import { elfNeeds } from './elf.ts';
 import { ImageError } from './error.ts';
+import { addHostLibraries } from './host-libraries.ts';
 import { writeLayer } from './layer.ts';
 import { normalizedName } from './name.ts';
 import { type BuiltImage, blobPath, writeImage } from './oci.ts';
@@ -40,6 +41,11 @@ function keyOf(recipe: Recipe, hostFiles: HostFiles): string {
   const hash = createHash('sha256');
   const release = /^VERSION_CODENAME=.*$/m.exec(readOrEmpty('/etc/os-release'))?.[0] ?? '';
   hash.update(JSON.stringify([FORMAT, process.arch, release, recipe]));
+  // Not by their bytes: a runtime has a hundred million, and this is asked at every pull.
+  for (const path of recipe.layers.flatMap((layer) => layer.hostLibrariesOf ?? [])) {
+    const { size, mtimeMs } = statSync(path);
+    hash.update(`${path} ${size} ${mtimeMs}`);
+  }
   for (const { data, mode } of hostFiles.values()) {
     if (mode !== 0o755) hash.update(`${mode}`);
     hash.update(data);
@@ -156,7 +162,7 @@ async function build(recipe: Recipe, folder: string, hostFiles: HostFiles, step:
     const layers = [];
     for (const layer of recipe.layers) {
       const tree = await layerTree(layer, pool, owned, hostFiles);
-      addLibraries(tree, below, pool, index);
+      if (!layer.hostLibrariesOf) addLibraries(tree, below, pool, index);
       if (layer.applets) await addApplets(tree, scratch, layer.applets === 'all');
       addParents(tree);
       // What a lower layer has just so need not be said again.
@@ -192,6 +198,7 @@ async function layerTree(
     }
     tree.set(target, { path: target, type: 'file', mode, data });
   }
+  for (const program of layer.hostLibrariesOf ?? []) addHostLibraries(tree, program);
   for (const folder of layer.folders ?? []) addDirectory(tree, folder);
   if (layer.certificates) addFile(tree, 'etc/ssl/certs/ca-certificates.crt', certificatesOf(tree));
   for (const [path, { content, mode }] of Object.entries(layer.files ?? {})) {

@@ -1,3 +1,4 @@
+import { clusterDnsRecipe } from './cluster-dns.ts';
 import {
   BASE_LAYER,
   type LayerRecipe,
@@ -231,7 +232,7 @@ const NETSHOOT: Recipe = {
 
 /** By the repository, with its registry, that each stands in for. */
 export const READY_MADE: ReadonlyMap<string, Recipe> = new Map(
-  [BUSYBOX, NGINX, NETSHOOT, ECHO, TOOLBOX].map((recipe) => [recipe.name, recipe]),
+  [BUSYBOX, NGINX, NETSHOOT, ECHO, TOOLBOX, clusterDnsRecipe()].map((recipe) => [recipe.name, recipe]),
 );
 
 /** Other names under which the same images go. */

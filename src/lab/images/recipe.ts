@@ -9,6 +9,8 @@ export interface LayerRecipe {
   readonly packages: readonly string[];
   /** Files of this host besides: target path in the image by host path. Programs bring no libraries along. */
   readonly hostFiles?: Readonly<Record<string, string>>;
+  /** Programs of this host that are put in when the image runs: what they load is taken from this host, not they. */
+  readonly hostLibrariesOf?: readonly string[];
   /** Files of the recipe's own by path, over those of packages. */
   readonly files?: Readonly<Record<string, { readonly content: string; readonly mode?: number }>>;
   /** Empty folders that programs expect; without a leading slash. */

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, BoundSocket } from 'node:net';
 import { inNamespace } from '../../kernel/netns.ts';
 import { READY_MADE } from '../images/ready-made.ts';
-import { repositoryOf } from '../images/reference.ts';
+import { parseReference, repositoryOf } from '../images/reference.ts';
 import { mayPush, type PushAccess, requirePush } from './access.ts';
 import { beginUpload, continueUpload, sendBlob } from './blobs.ts';
 import { collectGarbage } from './collect.ts';
@@ -40,8 +40,10 @@ export interface RunningRegistry {
   /**
    * Builds the ready-made images that are missing now, one after another, instead of at their first pull. Never rejects:
    * without a network this is not the moment to complain, and who pulls one is told.
+   *
+   * @param images - `repository:tag`; default: all that there are
    */
-  prepare(): Promise<void>;
+  prepare(images?: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -214,11 +216,12 @@ export async function serveRegistry(
   const collector = setInterval(() => void collect(options), options.collectEveryMs ?? 3_600_000).unref();
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
-    prepare: async () => {
-      for (const repository of registry.standIns ? READY_MADE.keys() : []) {
+    prepare: async (images = [...READY_MADE.keys()]) => {
+      for (const image of images) {
         if (!server.listening) return;
         const log = (error: Error): void => options.log?.(error.message);
-        await registry.standIns?.resolve(repository, 'latest').catch(log);
+        const { repository, tag = 'latest' } = parseReference(image);
+        await registry.standIns?.resolve(repository, tag).catch(log);
       }
     },
     close: async () => {
