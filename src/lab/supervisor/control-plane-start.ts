@@ -5,6 +5,7 @@ import { formatAddress } from '../../address/ip.ts';
 import { NAMESPACES } from '../../kube/resources.ts';
 import { controlPlaneName } from '../azure/door/machine.ts';
 import { hasOwnNetwork } from '../azure/door/network-plugin.ts';
+import { dnsAddons } from '../dns/addon.ts';
 import { ensurePki } from '../kubernetes/auth/pki.ts';
 import {
   isAlive,
@@ -74,7 +75,7 @@ export async function startControlPlane(build: ControlPlaneBuild): Promise<Recor
       return isAlive(apiServer.process) ? undefined : `it ended; see ${apiServer.log}`;
     },
   });
-  for (const { type, object } of addons(build)) {
+  for (const { type, object } of [...addons(build), ...dnsAddons(build, build.programs)]) {
     const { name, namespace } = object.metadata;
     await client.patch<object>(type, { name, ...(namespace ? { namespace } : {}) }, object, {
       type: 'apply',

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { REGISTRY_ADDRESS } from '../fabric/ranges.ts';
+import { clusterDnsImage } from '../images/cluster-dns.ts';
 import { LAB_CACHE } from '../paths.ts';
 import { buildApart } from '../registry/builder.ts';
 import { ImageStore, type RunningRegistry, serveRegistry } from '../registry/index.ts';
@@ -35,6 +36,8 @@ export class LabRegistry {
         },
         log: (text) => this.#log.info(text),
       });
+      // Every cluster wants it, and as soon as its first node is Ready.
+      void this.#running.prepare([clusterDnsImage()]);
     } catch (error) {
       this.#log.error({ err: error }, 'the registry does not start: images come from the real ones alone');
     }
