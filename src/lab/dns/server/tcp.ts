@@ -1,5 +1,4 @@
 import { BoundSocket, createServer, type Server, type Socket } from 'node:net';
-import { inNamespace } from '../../../kernel/netns.ts';
 import type { Client, Responder } from './responder.ts';
 import type { ListenAddress } from './udp.ts';
 
@@ -37,7 +36,7 @@ export async function listenTcp(
     socket.on('close', () => open.delete(connection));
   });
   const bind = (): BoundSocket => new BoundSocket({ host: at.host, port: at.port });
-  const bound = at.netns === undefined ? bind() : inNamespace(at.netns, bind);
+  const bound = at.within ? at.within(bind) : bind();
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(bound, () => resolve());

@@ -1,6 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { inNamespace } from '../../../kernel/netns.ts';
 import type { Responder } from './responder.ts';
 
 export interface ListenAddress {
@@ -8,8 +7,8 @@ export interface ListenAddress {
   readonly host: string;
   /** 0 for any that is free. */
   readonly port: number;
-  /** The network namespace to listen in; the process itself stays where it is. */
-  readonly netns?: string;
+  /** Binds the socket somewhere else, such as in another network namespace; what it is given returns at once. */
+  readonly within?: <T>(bind: () => T) => T;
 }
 
 /** Bytes of queries that wait while we answer others; the kernel gives what it allows. */
@@ -31,8 +30,8 @@ export async function listenUdp(
     socket.once('error', reject);
   });
   const bind = (): void => void socket.bind({ address: at.host, port: at.port, exclusive: true });
-  if (at.netns === undefined) bind();
-  else inNamespace(at.netns, bind);
+  if (at.within) at.within(bind);
+  else bind();
   await bound;
   socket.removeAllListeners('error');
   socket.on('error', onError);
