@@ -16,3 +16,12 @@ test('a pod on its own network has a host name, one on the node has the node as 
     '',
   );
 });
+
+test('one privileged container, of whatever kind, makes the sandbox so', () => {
+  const ofSandbox = (spec: Parameters<typeof testPod>[0]) =>
+    sandboxConfig(testPod(spec), 0, settings).linux?.securityContext?.privileged;
+  const privileged = { name: 'p', image: 'i:1', securityContext: { privileged: true } };
+  expect(ofSandbox({})).toBe(false);
+  expect(ofSandbox({ containers: [privileged] })).toBe(true);
+  expect(ofSandbox({ initContainers: [privileged] })).toBe(true);
+});

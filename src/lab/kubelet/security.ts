@@ -6,7 +6,7 @@ import {
   NAMESPACE_TARGET,
 } from './cri-schema.ts';
 import { ConfigError } from './environment.ts';
-import type { Container, KubeletPod, PodSpec } from './model.ts';
+import { allContainers, type Container, type KubeletPod, type PodSpec } from './model.ts';
 
 /** What containers must not see or change of the kernel, as container runtimes have it by default. */
 const MASKED = [
@@ -66,7 +66,8 @@ export function sandboxSecurity(pod: KubeletPod): CriRequest<'LinuxSandboxSecuri
   return {
     namespaceOptions: namespaceOptions(pod),
     supplementalGroups: supplementalGroups(pod),
-    privileged: pod.spec.containers.some((each) => each.securityContext?.privileged),
+    // Also of those that only initialise: the runtime refuses a privileged one in a sandbox that is not.
+    privileged: allContainers(pod).some((each) => each.securityContext?.privileged ?? false),
     // The pause process needs no more than the runtime's own profile, whatever the pod says.
     seccomp: seccomp(seccompProfile ?? { type: 'RuntimeDefault' }),
     ...(runAsUser === undefined ? {} : { runAsUser: { value: runAsUser } }),
