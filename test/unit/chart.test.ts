@@ -1,9 +1,8 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse, parseAllDocuments, stringify } from 'yaml';
 import * as z from 'zod';
 import { KubeClient } from '../../src/kube/client.ts';
 import { EventRecorder } from '../../src/kube/event-recorder.ts';
@@ -22,65 +21,21 @@ import {
   ROLES,
   SERVICE_ACCOUNTS,
 } from '../../src/kube/resources.ts';
-import type { KubeObject, Node } from '../../src/kube/types.ts';
+import type { Node } from '../../src/kube/types.ts';
 import { startTestApiServer, type TestApiServer } from '../../src/lab/kubernetes/server/testing.ts';
 import { documentOf } from '../../src/network/agent/kubernetes/document.ts';
 import { KubernetesSource } from '../../src/network/agent/kubernetes/source.ts';
 import { Operator } from '../../src/network/operator/operator.ts';
 import { settingsOf } from '../../src/network/operator/settings.ts';
 import { RIGHTS } from '../../src/network/rights.ts';
+import { chartFile, chartObjects, chartValues, renderChartFile, type Values } from '../chart-objects.ts';
 
-const chart = join(import.meta.dirname, '../../deploy/chart');
-const read = (path: string): string => readFileSync(join(chart, path), 'utf8');
-type Values = Record<string, Record<string, unknown>>;
-const defaults = parse(read('values.yaml')) as Values;
+const defaults = chartValues();
 
-function lookUp(path: string, values: Values): unknown {
-  let found: unknown = { Values: values };
-  for (const part of path.split('.').slice(1)) found = (found as Record<string, unknown>)[part];
-  if (found === undefined) throw new Error(`${path} is in no value`);
-  return found;
-}
-
-/** What of Go's templates the chart uses, and no more: values, quote, toYaml with nindent, if and end. */
-function render(text: string, values: Values): string {
-  let result = text.replace(
-    /\{\{-? if (\.[\w.]+) \}\}([\s\S]*?)\n *\{\{- end \}\}/g,
-    (_, path: string, body: string) => (lookUp(path, values) ? body : ''),
-  );
-  result = result.replace(
-    /\s*\{\{- toYaml (\.[\w.]+) \| nindent (\d+) \}\}/g,
-    (_, path: string, by: string) => {
-      const lines = stringify(lookUp(path, values)).trimEnd().split('\n');
-      return `\n${lines.map((line) => ' '.repeat(Number(by)) + line).join('\n')}`;
-    },
-  );
-  result = result.replace(/\{\{ (\.[\w.]+)( \| quote)? \}\}/g, (_, path: string, quote?: string) => {
-    const value = String(lookUp(path, values));
-    return quote ? JSON.stringify(value) : value;
-  });
-  expect(result).not.toContain('{{');
-  return result.replaceAll(/^ +$/gm, '');
-}
-
-function objects(values: Values = defaults): KubeObject[] {
-  return readdirSync(join(chart, 'templates'))
-    .filter((name) => name.endsWith('.yaml'))
-    .flatMap((name) => {
-      const documents = parseAllDocuments(render(read(`templates/${name}`), values));
-      return documents.map((document) => {
-        expect(document.errors, name).toEqual([]);
-        return document.toJS() as KubeObject;
-      });
-    });
-}
-
-function changed(section: string, change: Record<string, unknown>): Values {
-  return { ...defaults, [section]: { ...defaults[section], ...change } };
-}
+const changed = (section: string, change: object): Values => chartValues({ [section]: change });
 
 describe('the values', () => {
-  const schema = z.fromJSONSchema(JSON.parse(read('values.schema.json')));
+  const schema = z.fromJSONSchema(JSON.parse(chartFile('values.schema.json')));
 
   test('have defaults that their schema takes', () => {
     expect(schema.safeParse(defaults).error).toBeUndefined();
@@ -98,12 +53,14 @@ describe('the values', () => {
     ['image', { pullPolicy: 'Sometimes' }],
     ['operator', { replicas: 0 }],
     ['agent', { metricsPort: 0 }],
+    ['cni', { binFolder: 'opt/cni/bin' }],
+    ['cni', { confFolder: '/' }],
   ])('%s %j are refused', (section, change) => {
     expect(schema.safeParse(changed(section, change)).success).toBe(false);
   });
 
   test('are settings that operator and agent take', () => {
-    const map = objects().find(({ kind }) => kind === 'ConfigMap')!;
+    const map = chartObjects().find(({ kind }) => kind === 'ConfigMap')!;
     expect(settingsOf(map)?.blockPrefix).toEqual({ 4: 24, 6: 120 });
     const node: Node = {
       metadata: { name: 'n1' },
@@ -116,18 +73,36 @@ describe('the values', () => {
 });
 
 test('the notes are text', () => {
-  expect(render(read('templates/NOTES.txt'), defaults)).toContain('a block of 10.244.0.0/16');
+  expect(renderChartFile('templates/NOTES.txt', defaults)).toContain('a block of 10.244.0.0/16');
 });
 
 test('an API server of another address is told to both', () => {
-  const env = JSON.stringify(objects(changed('apiServer', { host: '10.0.0.9' })));
+  const env = JSON.stringify(chartObjects(changed('apiServer', { host: '10.0.0.9' })));
   expect(env.match(/"KUBERNETES_SERVICE_HOST","value":"10.0.0.9"/g)).toHaveLength(2);
-  expect(JSON.stringify(objects())).not.toContain('KUBERNETES_SERVICE_HOST');
+  expect(JSON.stringify(chartObjects())).not.toContain('KUBERNETES_SERVICE_HOST');
+});
+
+test("the folders of a runtime are the nodes', and the same ones to the agent", () => {
+  const text = JSON.stringify(chartObjects(changed('cni', { binFolder: '/usr/lib/cni' })));
+  expect(text).toContain('"hostPath":{"path":"/usr/lib/cni","type":"DirectoryOrCreate"}');
+  expect(text).toContain('{"name":"cni-bin","mountPath":"/opt/cni/bin"}');
+});
+
+test('uninstalling puts another step into the place of the agent, and nothing else', () => {
+  const both = [defaults, chartValues({ uninstall: true })].map((values) => chartObjects(values));
+  const differing = both[0]!.filter((object, i) => JSON.stringify(object) !== JSON.stringify(both[1]![i]));
+  expect(differing.map(({ kind, metadata }) => [kind, metadata?.name])).toEqual([
+    ['DaemonSet', 'flyover-agent'],
+  ]);
+  const agents = both.map((objects) => JSON.stringify(objects.find(({ kind }) => kind === 'DaemonSet')));
+  expect(agents.map((text) => text.includes('"uninstall"'))).toEqual([false, true]);
+  expect(agents.map((text) => text.includes('--in-cluster'))).toEqual([true, false]);
 });
 
 test.each(Object.entries(RIGHTS))('%s gets the rights that the lab gives it too', (name, rights) => {
   const rulesOf = (kind: string): unknown =>
-    (objects().find((one) => one.kind === kind && one.metadata?.name === name) as { rules?: unknown }).rules;
+    (chartObjects().find((one) => one.kind === kind && one.metadata?.name === name) as { rules?: unknown })
+      .rules;
   expect(rulesOf('ClusterRole')).toEqual(rights.cluster);
   expect(rulesOf('Role')).toEqual(rights.kubeSystem);
 });
@@ -174,7 +149,9 @@ describe('on an API server', () => {
   }
 
   test('every object is accepted, no field unknown', async () => {
-    for (const object of objects()) {
+    for (const object of chartObjects(chartValues({ uninstall: true })))
+      await admin.create(TYPES[object.kind ?? '']!, object, { fieldValidation: 'Strict', dryRun: true });
+    for (const object of chartObjects()) {
       const type = TYPES[object.kind ?? '']!;
       await admin.create(type, object, { fieldManager: 'helm', fieldValidation: 'Strict' });
     }

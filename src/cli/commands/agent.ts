@@ -2,10 +2,8 @@ import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { Rtnl } from '../../kernel/netlink/index.ts';
-import { NftSocket } from '../../kernel/nft/index.ts';
-import { install, uninstall } from '../../network/agent/install.ts';
-import { attachedPods, Dataplane } from '../../network/dataplane/dataplane.ts';
+import { install } from '../../network/agent/install.ts';
+import { removeFromNode } from '../../network/agent/remove.ts';
 import { exitLike } from './exec.ts';
 
 const DIST = dirname(fileURLToPath(import.meta.url));
@@ -60,13 +58,7 @@ export function agentCommandGroup(): Command {
     )
     .option('--purge', "also the agent's state: addresses and queued releases", false)
     .action((options: { root: string; force: boolean; purge: boolean }) => {
-      const attached = options.root === '/' ? attachedPods() : [];
-      const { removed, left } = uninstall({ ...options, attached });
-      // While pods are attached their table stays, or they would be cut off, or let loose unchecked.
-      if (options.root === '/' && attached.length === 0) {
-        using dataplane = new Dataplane(Rtnl.open(), NftSocket.open());
-        dataplane.remove();
-      }
+      const { removed, left } = removeFromNode(options);
       for (const path of removed) process.stdout.write(`removed ${path}\n`);
       for (const path of left)
         process.stderr.write(`flyover: left ${path}: it was changed after the install\n`);

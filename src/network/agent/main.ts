@@ -14,6 +14,7 @@ const HELP = `Usage: agent [options]
 The Flyover node agent: gives pods their addresses and their network.
 
        agent install-front --front FILE [--root DIR]     puts the plugin on the node, and ends
+       agent uninstall [--wait] [--force] [--purge]      takes what agents put on the node away again; see below
 
   --config FILE    node configuration (default /etc/flyover/node.json); read again on SIGHUP and when it changes
   --state DIR      address journal (default /var/lib/flyover/agent)
@@ -29,6 +30,11 @@ In a cluster, instead of --config:
   --node-name N       which Node this is (default $NODE_NAME, then the host name)
   --cri SOCKET        the runtime's socket (default /run/containerd/containerd.sock)
   --no-conflist       do not write the CNI configuration when the agent can serve; somebody else does
+
+Of uninstall, for which no agent may run:
+  --wait    begin when no pod is attached any more, instead of refusing
+  --force   also while pods are attached: they keep their network, and nothing will release it
+  --purge   also the agent's state
 
 Exit codes: 0 stopped by a signal, 1 failure, 2 wrong usage.
 `;
@@ -153,8 +159,32 @@ async function placeFront(): Promise<void> {
   for (const path of kept) process.stdout.write(`kept    ${path}\n`);
 }
 
-if (process.argv[2] === 'install-front') {
-  await placeFront().catch((error: unknown) => {
+/** What agents have put on the node, away again. */
+async function removeAll(): Promise<void> {
+  const flag = { type: 'boolean', default: false } as const;
+  const { values } = parseArgs({
+    args: process.argv.slice(3),
+    options: { wait: flag, force: flag, purge: flag },
+  });
+  const { noMorePods, removeFromNode } = await import('./remove.ts');
+  // Of a process without a parent's init to do it for it, as in a container, signals are ignored by default.
+  process.on('SIGTERM', () => process.exit(1));
+  if (values.wait) {
+    await noMorePods((attached) =>
+      process.stdout.write(`waiting for ${attached.length} pod interfaces to go: drain the node\n`),
+    );
+  }
+  const { removed, left } = removeFromNode(values);
+  for (const path of removed) process.stdout.write(`removed ${path}\n`);
+  for (const path of left) process.stdout.write(`left    ${path}: it was changed since\n`);
+}
+
+/** Steps that are run once and end. */
+const STEPS: Record<string, () => Promise<void>> = { 'install-front': placeFront, uninstall: removeAll };
+const step = STEPS[process.argv[2] ?? ''];
+
+if (step) {
+  await step().catch((error: unknown) => {
     process.stderr.write(`agent: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;
   });
