@@ -1,12 +1,13 @@
 import { Command } from 'commander';
 import { MAX_PODS } from '../../lab/azure/door/cluster.ts';
 import { call } from '../../lab/supervisor/client.ts';
-import type { ClusterView } from '../../lab/supervisor/views.ts';
+import type { ClusterView, LabStatus } from '../../lab/supervisor/views.ts';
 import { apiPath, callWithProgress, nameAndRange, wholeNumber } from '../lab-call.ts';
 import { type Column, type Format, outputOption } from '../output.ts';
 import { print, printDone, printMade } from '../print.ts';
 import { nodeColumns } from './node.ts';
 import { type OutboundOptions, outboundRequest, outboundText, withOutboundOptions } from './outbound.ts';
+import { snatColumns } from './status.ts';
 
 const columns: Column<ClusterView>[] = [
   { header: 'NAME', value: (cluster) => cluster.name },
@@ -150,6 +151,11 @@ export function clusterCommand(): Command {
       if (output !== 'table') return;
       process.stdout.write('\n');
       print(found.nodes, { output, columns: nodeColumns, none: 'no nodes' });
+      const { snat } = await call<LabStatus>('GET', '/v1/status');
+      const mine = snat.filter((node) => node.cluster === name);
+      if (mine.length === 0) return;
+      process.stdout.write('\n');
+      print(mine, { output, columns: snatColumns });
     });
   cluster
     .command('delete <name>')

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { call } from '../../lab/supervisor/client.ts';
+import type { NodeSnat } from '../../lab/supervisor/snat.ts';
 import type { LabStatus } from '../../lab/supervisor/views.ts';
 import { type Column, type Format, outputOption } from '../output.ts';
 import { print } from '../print.ts';
@@ -29,6 +30,19 @@ const clusterColumns: Column<LabStatus['clusters'][number]>[] = [
   { header: 'NETWORK PLUGIN', value: (cluster) => cluster.networkPlugin },
 ];
 
+export const snatColumns: Column<NodeSnat>[] = [
+  { header: 'SNAT OF NODE', value: (row) => row.node },
+  { header: 'ADDRESS', value: (row) => row.address },
+  { header: 'TCP PORTS', value: (row) => `${row.tcp}/${row.allocated}`, align: 'right' },
+  { header: 'UDP PORTS', value: (row) => `${row.udp}/${row.allocated}`, align: 'right' },
+  {
+    header: 'REFUSED',
+    value: (row) => row.refused,
+    align: 'right',
+    colour: (row) => (row.refused > 0 ? 'red' : undefined),
+  },
+];
+
 interface RefusedRow {
   namespace: string;
   why: string;
@@ -55,6 +69,10 @@ export function statusCommand(): Command {
       if (status.clusters.length > 0) {
         process.stdout.write('\n');
         print(status.clusters, { output, columns: clusterColumns });
+      }
+      if (status.snat.length > 0) {
+        process.stdout.write('\n');
+        print(status.snat, { output, columns: snatColumns });
       }
       if (refused.length > 0) {
         process.stdout.write('\n');

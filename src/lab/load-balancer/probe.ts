@@ -75,8 +75,8 @@ function get(socket: Socket, probe: Probe, end: (well: boolean) => void): Client
       host: address,
       port,
       path: requestPath,
-      agent: false,
       headers: { 'user-agent': 'Load Balancer Agent', connection: 'close' },
+      // Only without an agent is this asked.
       createConnection: () =>
         probe.protocol === 'Https' ? secure({ socket, rejectUnauthorized: false }) : socket,
     },

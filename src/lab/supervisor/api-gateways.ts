@@ -1,12 +1,16 @@
 import type { FastifyInstance } from 'fastify';
 import type { Lab } from './lab.ts';
+import { metricsText } from './metrics.ts';
 import { readRequest, requests } from './requests.ts';
 
 type NameParams = { Params: { name: string } };
 
 /** Load balancers, public addresses, NAT gateways and route tables. */
-export function gatewayRoutes(app: FastifyInstance, { gateways, loadBalancers }: Lab): void {
+export function gatewayRoutes(app: FastifyInstance, { gateways, loadBalancers, snat }: Lab): void {
   const done = { result: 'done' };
+  app.get('/metrics', (_request, reply) =>
+    reply.type('text/plain; version=0.0.4').send(metricsText(snat.usage(), loadBalancers.list())),
+  );
   app.get('/v1/load-balancers', () => loadBalancers.list());
   app.get('/v1/public-ips', () => gateways.publicIps());
   app.post('/v1/public-ips', ({ body }) => gateways.createPublicIp(readRequest(requests.publicIp, body)));

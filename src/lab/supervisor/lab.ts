@@ -8,6 +8,7 @@ import { type CloudParts, LoadBalancers } from './load-balancers.ts';
 import { within } from './lock.ts';
 import { Networks } from './networks.ts';
 import { Nodes } from './nodes.ts';
+import { type SnatUsage, SnatWatch } from './snat.ts';
 import type { LabStatus } from './views.ts';
 
 /** How long work under way may hold up the supervisor's end, in milliseconds; `down` waits a little longer. */
@@ -19,6 +20,8 @@ export interface LabOptions extends LabParts {
   registry: { start(): Promise<void>; close(): void };
   /** Absent: clusters have no load balancers. */
   cloud?: CloudParts;
+  /** Source ports in the router of a virtual network; absent: nobody counts them. */
+  snatUsage?: (virtualNetwork: string) => SnatUsage;
   /** Whether a namespace of the fabric is there. */
   isThere(namespace: string): boolean;
   /** Packets that a router refused, by reason. */
@@ -33,6 +36,7 @@ export class Lab {
   readonly hosts: Hosts;
   readonly gateways: Gateways;
   readonly loadBalancers: LoadBalancers;
+  readonly snat: SnatWatch;
   readonly #context: LabContext;
   readonly #nodes: Nodes;
   readonly #controlPlanes: ControlPlanes;
@@ -49,6 +53,7 @@ export class Lab {
     this.networks = new Networks(this.#context);
     this.clusters = new Clusters(this.#context, this.#nodes, this.#controlPlanes, this.loadBalancers);
     this.hosts = new Hosts(this.#context);
+    this.snat = new SnatWatch(this.#context, options.snatUsage, (name) => this.loadBalancers.clientOf(name));
     this.gateways = new Gateways(this.#context);
   }
 
@@ -56,6 +61,7 @@ export class Lab {
   async start(): Promise<{ resumed: Promise<void> }> {
     this.#context.applyFabric();
     await Promise.all([this.#options.uplink.start(), this.#options.registry.start()]);
+    this.snat.start();
     return { resumed: this.clusters.resume((text) => this.log.info(text)) };
   }
 
@@ -93,6 +99,7 @@ export class Lab {
         networkPlugin: cluster.networkPlugin ?? 'azure',
       })),
       missing,
+      snat: this.snat.usage().nodes,
       refused: Object.fromEntries(refused.filter(([, counts]) => Object.keys(counts).length > 0)),
     };
   }
@@ -104,6 +111,7 @@ export class Lab {
   async close(): Promise<void> {
     this.#nodes.close();
     this.#controlPlanes.close();
+    this.snat.close();
     this.loadBalancers.closeAll();
     this.#context.watch.close();
     this.#options.uplink.close();

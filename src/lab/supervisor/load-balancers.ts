@@ -33,7 +33,14 @@ export class LoadBalancers {
   constructor(lab: LabContext, parts: CloudParts | undefined) {
     this.#lab = lab;
     this.#parts = parts;
-    for (const [rule, nodes] of Object.entries(parts?.health.load() ?? {})) lab.healthyNodes.set(rule, nodes);
+    const known = parts?.health.load() ?? {};
+    // A rule without an entry would have all nodes; after a reboot nothing is known of any.
+    for (const balancer of lab.inventory().loadBalancers) {
+      for (const { name } of balancer.rules) {
+        const key = `${fabricName(balancer)}/${name}`;
+        lab.healthyNodes.set(key, known[key] ?? []);
+      }
+    }
   }
 
   /** A controller for a cluster whose API serves; does nothing when it has one. */

@@ -11,6 +11,8 @@ import type {
   VirtualNetwork,
 } from '../azure/types.ts';
 
+import type { NodeSnat } from './snat.ts';
+
 /** What the lab's doors show of its resources. */
 
 /** `none`: the lab runs no such thing there, because the cluster has a network of its owner's. */
@@ -99,6 +101,8 @@ export interface LabStatus {
   }[];
   /** Namespaces that should be there and are not. */
   missing: string[];
+  /** Source ports of nodes that go out through their cluster's load balancer. */
+  snat: NodeSnat[];
   /** Packets that the fabric refused, by namespace and reason. */
   refused: Record<string, Record<string, number>>;
 }
