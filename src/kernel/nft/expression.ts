@@ -62,7 +62,15 @@ export type PortField = 'sport' | 'dport';
 export type TcpField = PortField | 'flags' | 'sequence' | 'ackseq' | 'window' | 'checksum';
 export type UdpField = PortField | 'length' | 'checksum';
 export type SctpField = PortField | 'vtag' | 'checksum';
-export type IcmpField = 'type' | 'code' | 'id' | 'sequence';
+export type Icmp6Field = 'type' | 'code' | 'id' | 'sequence';
+/** The quoted ones are of the packet that an ICMP error is about. */
+export type IcmpField =
+  | Icmp6Field
+  | 'quoted protocol'
+  | 'quoted saddr'
+  | 'quoted daddr'
+  | 'quoted sport'
+  | 'quoted dport';
 
 export type Protocol = 'ether' | 'arp' | 'ip' | 'ip6' | 'tcp' | 'udp' | 'sctp' | 'th' | 'icmp' | 'icmpv6';
 
@@ -150,7 +158,7 @@ export function icmp(field: IcmpField): Value {
   return { kind: 'payload', protocol: 'icmp', field };
 }
 
-export function icmpv6(field: IcmpField): Value {
+export function icmpv6(field: Icmp6Field): Value {
   return { kind: 'payload', protocol: 'icmpv6', field };
 }
 

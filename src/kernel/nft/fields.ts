@@ -79,6 +79,14 @@ export interface ProtocolFields {
 }
 
 const ports = { sport: at(0, 'inet_service'), dport: at(2, 'inet_service') };
+/** In the header that an ICMP error quotes, which stands behind 8 bytes: of a packet without IP options. */
+const quoted = {
+  'quoted protocol': at(8 + 9, 'inet_proto'),
+  'quoted saddr': at(8 + 12, 'ipv4_addr'),
+  'quoted daddr': at(8 + 16, 'ipv4_addr'),
+  'quoted sport': at(8 + 20, 'inet_service'),
+  'quoted dport': at(8 + 22, 'inet_service'),
+};
 const echo = {
   type: at(0, 'icmp_type'),
   code: at(1, 'integer8'),
@@ -154,7 +162,7 @@ export const protocolFields: Readonly<Record<Protocol, ProtocolFields>> = {
     fields: { ...ports, vtag: at(4, 'integer32'), checksum: at(8, 'integer32') },
   },
   th: { base: 'transport', fields: ports },
-  icmp: { base: 'transport', network: 'ip', transport: 1, checksum: 2, fields: echo },
+  icmp: { base: 'transport', network: 'ip', transport: 1, checksum: 2, fields: { ...echo, ...quoted } },
   icmpv6: {
     base: 'transport',
     network: 'ip6',

@@ -23,15 +23,16 @@ interface Registers {
 
 export function lowerNat(l: ValueLowering, type: 'snat' | 'dnat', target: NatTarget): void {
   const address = lowerAddress(l, target, type);
-  // A map may give address and port at once.
-  const both = typeof target.to === 'object' && l.typesOf([target.to]).length === 2;
-  if (both && target.port !== undefined)
+  // A map may give address and port at once, or an address and the first and the last port of a range.
+  const ports = typeof target.to === 'object' ? l.typesOf([target.to]).length - 1 : 0;
+  if (ports > 0 && target.port !== undefined)
     throw new NftInputError(`${type} port`, target.port, 'the map gives the port already');
   if (target.to === undefined && target.port === undefined)
     throw new NftInputError(type, target, 'needs an address (to), a port, or both');
-  const port = both
-    ? { min: address.next - 1, next: address.next }
-    : lowerPort(l, target.port, address.next, type);
+  const port: Registers =
+    ports > 0
+      ? { min: address.next - ports, max: address.next - 1, next: address.next }
+      : lowerPort(l, target.port, address.next, type);
   const flags =
     (address.min === undefined ? 0 : MAP_IPS) |
     (port.min === undefined ? 0 : PROTO_SPECIFIED) |

@@ -3,12 +3,15 @@ import {
   drop,
   FakeNft,
   type Family,
+  icmp,
   inSet,
   ip,
+  mapped,
   match,
   meta,
   notInSet,
   type Statement,
+  snat,
   tcp,
   th,
 } from './index.ts';
@@ -111,6 +114,24 @@ describe('keys', () => {
     expect(lowered('ip', ...rule).filter((line) => line.startsWith('lookup'))).toEqual([
       'lookup set "__set0" sreg 8 flags 0',
       'lookup set "__set1" sreg 8 flags 0',
+    ]);
+  });
+});
+
+describe('translation', () => {
+  test('a map may give an address and the first and the last port', () => {
+    const range = mapped(ip('saddr'), 'to_range', ['ipv4_addr', 'inet_service', 'inet_service']);
+    expect(lowered('ip', snat({ to: range }))).toEqual([
+      'payload base 1 offset 12 len 4 dreg 8',
+      'lookup set "to_range" sreg 8 dreg 8 flags 0',
+      'nat type 0 family 2 addrMin 8 addrMax 8 protoMin 9 protoMax 10 flags 3',
+    ]);
+  });
+
+  test('of an ICMP error, the packet that it quotes can be read', () => {
+    expect(lowered('ip', match(icmp('quoted daddr'), '10.0.0.1')).slice(-2)).toEqual([
+      'payload base 2 offset 24 len 4 dreg 8',
+      'cmp sreg 8 op 0 data 0x0a000001',
     ]);
   });
 });

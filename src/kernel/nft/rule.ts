@@ -29,7 +29,10 @@ export type RejectReason =
   | 'no-route';
 
 export interface NatTarget {
-  /** An address (`10.0.0.4`), a range (`10.0.0.4-10.0.0.7`) or a value; without it only the port changes. */
+  /**
+   * An address (`10.0.0.4`), a range (`10.0.0.4-10.0.0.7`) or a value; without it only the port changes. A map may give
+   * address and port, or address, first and last port.
+   */
   readonly to?: string | Value;
   /** A port, a range (`1000-2000`) or a value. Not together with a map that gives address and port. */
   readonly port?: number | string | Value;

@@ -84,6 +84,12 @@ export function surroundings(table: TableRef): Transaction {
   tx.addMap({ table, name: 'to_address6', key: 'ipv6_addr', data: 'ipv6_addr' });
   tx.addMap({
     table,
+    name: 'to_range',
+    key: 'ipv4_addr',
+    data: ['ipv4_addr', 'inet_service', 'inet_service'],
+  });
+  tx.addMap({
+    table,
     name: 'services',
     key: ['ipv4_addr', 'inet_proto', 'inet_service'],
     data: ['ipv4_addr', 'inet_service'],
