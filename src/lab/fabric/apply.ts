@@ -1,10 +1,10 @@
 import { Rtnl } from '../../kernel/netlink/index.ts';
-import { deleteNamespace, namespaceId } from '../../kernel/netns.ts';
+import { deleteNamespace, namespaceId, setNetSysctl } from '../../kernel/netns.ts';
 import { cableKey, connect, removeExtraLinks } from './cables.ts';
 import { configure } from './configure.ts';
 import { applyFilter } from './filter-sync.ts';
 import { type FabricLocation, makeNamespace, pinnedNamespaces } from './namespace.ts';
-import type { Cable, FabricPlan, LinkEnd, NamespacePlan } from './plan.ts';
+import type { Cable, FabricPlan, FilterPlan, LinkEnd, NamespacePlan } from './plan.ts';
 
 export { type FabricLocation, removeFabric } from './namespace.ts';
 
@@ -18,6 +18,7 @@ interface Applied {
   /** The namespace that had the name; another one may get it later, even with the same number. */
   id: number;
   plan: string;
+  filter?: FilterPlan | undefined;
 }
 
 /** A namespace whose plan is to be carried out. */
@@ -25,6 +26,8 @@ interface Change extends Applied {
   namespace: NamespacePlan;
   /** The first time in this process: nothing about it is known. */
   unknown: boolean;
+  /** What its filter was brought to before. */
+  filterBefore: FilterPlan | undefined;
 }
 
 /**
@@ -71,8 +74,10 @@ export class Fabric {
     if (changes.size === 0) return;
 
     using sockets = new Sockets(this.#at);
-    for (const [name, { namespace, unknown }] of changes) {
-      if (namespace.filter) applyFilter(namespace.filter, this.#at.pathOf(name), unknown);
+    for (const [name, { namespace, filterBefore }] of changes) {
+      const path = this.#at.pathOf(name);
+      if (namespace.filter) applyFilter(namespace.filter, path, filterBefore);
+      for (const [key, value] of Object.entries(namespace.sysctls ?? {})) setNetSysctl(path, key, value);
     }
     for (const [name, { namespace }] of changes) {
       if (namespace.role === 'router') removeExtraLinks(sockets.in(name), ends.get(name) ?? []);
@@ -86,7 +91,8 @@ export class Fabric {
     const touched = new Set([...changes.keys(), ...made.flatMap(({ a, b }) => [a.namespace, b.namespace])]);
     for (const name of touched) configure(plan.namespaces.get(name)!, sockets.in(name));
 
-    for (const [name, { id, plan: text }] of changes) this.#applied.set(name, { id, plan: text });
+    for (const [name, { id, plan: text, filter }] of changes)
+      this.#applied.set(name, { id, plan: text, filter });
     this.#cables = new Set(plan.cables.map(cableKey));
   }
 
@@ -111,7 +117,9 @@ export class Fabric {
     const plan = JSON.stringify([namespace, ends]);
     const before = this.#applied.get(name);
     if (before?.id === id && before.plan === plan) return undefined;
-    return { id, plan, namespace, unknown: before?.id !== id };
+    const unknown = before?.id !== id;
+    const filterBefore = unknown ? undefined : before?.filter;
+    return { id, plan, namespace, unknown, filter: namespace.filter, filterBefore };
   }
 }
 

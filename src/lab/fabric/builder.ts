@@ -10,7 +10,7 @@ export class PlanBuilder {
   namespace(name: string, role: NamespacePlan['role']): NamespacePlan {
     let plan = this.#namespaces.get(name);
     if (!plan) {
-      plan = { name, role, addresses: [], routes: [], neighbours: [] };
+      plan = { name, role, addresses: [], routes: [], rules: [], neighbours: [] };
       this.#namespaces.set(name, plan);
     }
     return plan;
@@ -49,12 +49,13 @@ export class PlanBuilder {
     router.in.neighbours.push({ dev: router.link, address: endpoint.address, mac: nic.mac });
   }
 
-  /** @throws Error when two cables would have one end, or two routes of a namespace one destination */
+  /** @throws Error when two cables would have one end, two routes of a table one destination, or two rules one priority */
   build(): FabricPlan {
     const ends = this.#cables.flatMap(({ a, b }) => [a, b]);
     refuseTwice('link', (end) => `${end.namespace}/${end.name}`, ends);
-    for (const { name, routes } of this.#namespaces.values()) {
-      refuseTwice('route', (route) => `${name} to ${route.dst}`, routes);
+    for (const { name, routes, rules } of this.#namespaces.values()) {
+      refuseTwice('route', ({ dst, table = 'main' }) => `${name} to ${dst} in table ${table}`, routes);
+      refuseTwice('rule', ({ priority }) => `${name} with priority ${priority}`, rules);
     }
     return { namespaces: this.#namespaces, cables: this.#cables };
   }

@@ -1,9 +1,10 @@
-import type { Link, Rtnl } from '../../kernel/netlink/index.ts';
+import type { Link, Rtnl, Rule, RuleSpec } from '../../kernel/netlink/index.ts';
 import type { NamespacePlan, RoutePlan } from './plan.ts';
 
 /** `proto static`: what tells the fabric's routes from those of others, such as the uplink's. */
 const PROTOCOL = 4;
-/** The number of the routing table `main`. */
+/** The numbers of the routing tables `local` and `main`. */
+const LOCAL = 255;
 const MAIN = 254;
 
 type Links = ReadonlyMap<string, Link>;
@@ -17,6 +18,7 @@ export function configure(namespace: NamespacePlan, socket: Rtnl): void {
   configureAddresses(namespace, socket, links);
   configureNeighbours(namespace, socket, links);
   configureRoutes(namespace, socket, links);
+  if (namespace.role === 'router') configureRules(namespace, socket);
 }
 
 function configureAddresses(namespace: NamespacePlan, socket: Rtnl, links: Links): void {
@@ -52,32 +54,39 @@ function configureNeighbours(namespace: NamespacePlan, socket: Rtnl, links: Link
   }
 }
 
-/** What a route does, but for where it leads to. A plan has one route for each destination. */
+/** What a route does, but for where it leads to. A plan has one route for each destination of a table. */
 function manner(route: Pick<RoutePlan, 'type' | 'dev' | 'via'>): string {
-  return route.type === 'unreachable' ? 'unreachable' : `${route.dev} ${route.via ?? ''}`;
+  return route.type === 'unicast' ? `${route.dev} ${route.via ?? ''}` : route.type;
+}
+
+function isDeadEnd(type: string): type is 'unreachable' | 'blackhole' {
+  return type === 'unreachable' || type === 'blackhole';
 }
 
 function configureRoutes(namespace: NamespacePlan, socket: Rtnl, links: Links): void {
   const nameOf = new Map([...links.values()].map((link) => [link.index, link.name]));
-  const present = new Map<string, RoutePlan>();
-  for (const { dst, type, linkIndex, via, protocol } of socket.routes({ family: 4, table: MAIN })) {
-    if (protocol !== PROTOCOL) continue;
+  const present = new Map<string, RoutePlan & { table: number }>();
+  const id = ({ dst, table = MAIN }: RoutePlan): string => `${table} ${dst}`;
+  for (const { dst, type, linkIndex, via, protocol, table } of socket.routes({ family: 4, table: 'all' })) {
+    if (protocol !== PROTOCOL || table === LOCAL) continue;
     const dev = linkIndex === undefined ? undefined : nameOf.get(linkIndex);
-    present.set(dst, {
+    present.set(id({ dst, table, type: 'unicast' }), {
       dst,
-      type: type === 'unreachable' ? type : 'unicast',
+      table,
+      type: isDeadEnd(type) ? type : 'unicast',
       ...(dev ? { dev } : {}),
       ...(via ? { via } : {}),
     });
   }
   for (const route of namespace.routes) {
-    const { dst, type, dev, via } = route;
-    const is = present.get(dst);
-    present.delete(dst);
+    const { dst, type, dev, via, table = MAIN } = route;
+    const is = present.get(id(route));
+    present.delete(id(route));
     if (is && manner(is) === manner(route)) continue;
     socket.replaceRoute({
       dst,
       family: 4,
+      table,
       type,
       protocol: PROTOCOL,
       ...(dev ? { dev } : {}),
@@ -86,7 +95,22 @@ function configureRoutes(namespace: NamespacePlan, socket: Rtnl, links: Links): 
   }
   // A node's and a host's other routes belong to its agent or its user; the machine's to the machine.
   if (namespace.role !== 'router') return;
-  for (const { dst, type, dev } of present.values()) {
-    socket.deleteRoute({ dst, family: 4, type, ...(dev ? { dev } : {}) }, { ifMissing: 'ignore' });
+  for (const { dst, type, dev, table } of present.values()) {
+    socket.deleteRoute({ dst, family: 4, type, table, ...(dev ? { dev } : {}) }, { ifMissing: 'ignore' });
+  }
+}
+
+/** Rules come after the routes that they lead to. */
+function configureRules(namespace: NamespacePlan, socket: Rtnl): void {
+  // The kernel does not tell a mark of 0, though it is a condition, too.
+  const id = ({ priority, mark = 0, iif, table }: RuleSpec): string => [priority, mark, iif, table].join(' ');
+  const present = new Map<string, Rule>();
+  for (const rule of socket.rules({ family: 4 })) if (rule.protocol === PROTOCOL) present.set(id(rule), rule);
+  for (const rule of namespace.rules) {
+    if (present.delete(id(rule))) continue;
+    socket.addRule({ ...rule, family: 4, ...(rule.mark === undefined ? {} : { mask: 0xffffffff }) });
+  }
+  for (const { priority, table } of present.values()) {
+    socket.deleteRule({ priority, table, family: 4 }, { ifMissing: 'ignore' });
   }
 }

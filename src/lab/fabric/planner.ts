@@ -6,7 +6,11 @@ import { PlanBuilder } from './builder.ts';
 import type { FabricModel } from './model.ts';
 import { linkName, MACHINE, MACHINE_LINK, namespaceOf, PORT_PREFIX } from './names.ts';
 import type { FabricPlan, NamespacePlan } from './plan.ts';
+import { PublicAddresses, planEgress, planFrontends } from './planner-public.ts';
+import { planRouteTables } from './planner-routes.ts';
 import {
+  ANYWHERE,
+  DNS_ADDRESS,
   LAB_LINK_ADDRESS,
   LAB_RANGES,
   MACHINE_LINK_ADDRESS,
@@ -47,6 +51,11 @@ export function planFabric(model: FabricModel): FabricPlan {
     planControlPlane(plan, internet, model, cluster);
   }
   for (const host of model.hosts) planHost(plan, model, host);
+  // What leads to machines has to know where they are, and what replaces routes, all of them.
+  const publicAddresses = new PublicAddresses(internet);
+  for (const cluster of model.clusters) planFrontends(plan, publicAddresses, model, cluster);
+  for (const network of model.virtualNetworks) planEgress(plan, publicAddresses, model, network);
+  planRouteTables(plan, model);
   return plan.build();
 }
 
@@ -108,6 +117,8 @@ function planVirtualNetwork(
   for (const subnet of network.subnets) {
     router.addresses.push({ dev: 'lo', address: gatewayOf(subnet.addressPrefix), prefixLength: 32 });
   }
+  // Names are served, and load balancers probe, from here.
+  router.addresses.push({ dev: 'lo', address: DNS_ADDRESS, prefixLength: 32 });
   router.filter = { kind: 'vnet', sets: { sources: [], pods: [] }, publicAddress: network.publicAddress };
 }
 
@@ -130,8 +141,9 @@ function planPeering(plan: PlanBuilder, model: FabricModel, a: string, b: string
   ] as const) {
     for (const prefix of to.network.addressPrefixes) {
       from.router.routes.push({ dst: prefix, type: 'unicast', dev: link, via: TRANSIT_GATEWAY });
-      from.router.filter?.sets.sources?.push([link, prefix]);
+      if (!hasAppliance(model, to.network.name)) from.router.filter?.sets.sources?.push([link, prefix]);
     }
+    if (hasAppliance(model, to.network.name)) from.router.filter?.sets.sources?.push([link, ANYWHERE]);
   }
 }
 
@@ -259,5 +271,24 @@ function planHost(plan: PlanBuilder, model: FabricModel, host: FabricModel['host
     { in: endpoint, address: host.address, prefixLength: prefixLength(range), gateway },
     `flyover: host ${host.name}`,
   );
-  router.filter?.sets.sources?.push([link, host.address]);
+  router.filter?.sets.sources?.push([link, host.ipForwarding ? ANYWHERE : host.address]);
+  if (!host.ipForwarding) return;
+  const network =
+    place.kind === 'vnet'
+      ? model.virtualNetworks.find(({ name }) => name === place.virtualNetwork)
+      : undefined;
+  const inside = network?.addressPrefixes ?? [range];
+  endpoint.filter = {
+    kind: 'appliance',
+    sets: { inside: inside.map((prefix) => [prefix]) },
+    masquerades: host.masquerade === true,
+  };
+  endpoint.sysctls = { 'ipv4/ip_forward': 1 };
+}
+
+/** Whether a machine of the network forwards: what comes from there may then have any source. */
+function hasAppliance(model: FabricModel, network: string): boolean {
+  return model.hosts.some(
+    ({ place, ipForwarding }) => ipForwarding && place.kind === 'vnet' && place.virtualNetwork === network,
+  );
 }

@@ -18,7 +18,9 @@ export const LAB_LINK_ADDRESS = '198.18.0.2';
 export const UPLINK_RANGE = '198.18.1.0/30';
 export const UPLINK_GATEWAY = '198.18.1.1';
 export const UPLINK_ADDRESS = '198.18.1.2';
-/** Azure's name server address in every virtual network. */
+/** All of IPv4. */
+export const ANYWHERE = '0.0.0.0/0';
+/** Azure's own address in every virtual network: names are asked there, and load balancers probe from it. */
 export const DNS_ADDRESS = '168.63.129.16';
 /** What no internet routes: the lab's drops and counts it, and nothing of it reaches the uplink. */
 export const PRIVATE_RANGES = [
