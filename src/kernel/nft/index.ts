@@ -51,6 +51,7 @@ export {
   type Verdict,
   vmap,
 } from './rule.ts';
+export { ruleText } from './rule-text.ts';
 export { type NftOptions, NftSocket } from './socket.ts';
 export * from './spec.ts';
 export { type Operation, type RulePosition, Transaction } from './transaction.ts';

@@ -54,9 +54,10 @@ export function syncTable(nft: Nft, model: TableModel): TableFindings {
     }
   }
   for (const { spec, elements } of model.sets) {
-    if (kept.has(spec.name)) syncElements(nft, tx, spec, elements, missing, stale);
-    else {
-      tx.addSet(spec).addElements({ table, set: spec, elements });
+    if (kept.has(spec.name)) {
+      if (elements) syncElements(nft, tx, spec, elements, missing, stale);
+    } else {
+      tx.addSet(spec).addElements({ table, set: spec, elements: elements ?? [] });
       if (sets) missing.push(`set ${spec.name}`);
     }
   }

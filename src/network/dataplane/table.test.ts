@@ -3,7 +3,7 @@ import { KernelError } from '../../kernel/errno.ts';
 import { FakeNft } from '../../kernel/nft/fake.ts';
 import { counter, Transaction } from '../../kernel/nft/index.ts';
 import type { NodeNetwork } from './model.ts';
-import { type PodSource, TABLE, tableModel } from './table.ts';
+import { type PodSource, SERVICE_BACKENDS, TABLE, tableModel } from './table.ts';
 import { syncTable } from './table-sync.ts';
 
 const network: NodeNetwork = {
@@ -46,9 +46,18 @@ describe('tableModel', () => {
     sync();
     expect(rules('raw_prerouting')).toEqual([
       'iifname "azv*" jump from_pod',
-      'ip saddr @pod_cidrs ip daddr @pod_cidrs ip saddr != @tracked_pods ip daddr != @tracked_pods notrack comment "pod to pod"',
-      'ip6 saddr @pod_cidrs6 ip6 daddr @pod_cidrs6 ip6 saddr != @tracked_pods6 ip6 daddr != @tracked_pods6 notrack comment "pod to pod"',
+      'ip saddr @pod_cidrs ip daddr @pod_cidrs jump among_pods',
+      'ip6 saddr @pod_cidrs6 ip6 daddr @pod_cidrs6 jump among_pods6',
     ]);
+    expect(rules('among_pods')).toEqual([
+      'ip daddr 10.244.0.0/24 ip saddr . meta l4proto . th sport @service_backends return',
+      'ip saddr 10.244.0.0/24 ip daddr . meta l4proto . th dport @service_backends return',
+      'icmp type { destination-unreachable, time-exceeded, parameter-problem } return',
+      'ip saddr != @tracked_pods ip daddr != @tracked_pods notrack comment "pod to pod"',
+    ]);
+    expect(rules('among_pods6').at(-1)).toBe(
+      'ip6 saddr != @tracked_pods6 ip6 daddr != @tracked_pods6 notrack comment "pod to pod"',
+    );
     expect(rules('from_pod').at(-1)).toBe('counter name "spoofed" drop comment "not its own address"');
     expect(elements('pod_sources')).toEqual(['azv1 . 10.244.0.4', 'azv2 . 10.244.0.5']);
     expect(elements('tracked_pods')).toEqual(['10.244.0.5']);
@@ -91,6 +100,17 @@ describe('syncTable', () => {
     expect(nft.toString()).toBe(text);
   });
 
+  it('leaves the backends of Services to the table of Services', () => {
+    sync();
+    const elements = [{ key: ['10.244.0.9', 'tcp', 80] }];
+    nft.commit(new Transaction().addElements({ table: TABLE, set: SERVICE_BACKENDS[4], elements }));
+    expect(sync({ podCIDRs: ['10.245.0.0/16'] }).stale).toEqual([
+      'pod_cidrs: 10.244.0.0/16',
+      'not_masqueraded: 10.244.0.0/16',
+    ]);
+    expect(nft.listElements(TABLE, 'service_backends')).toEqual(elements);
+  });
+
   it('needs one transaction, whatever it finds', () => {
     sync();
     const before = nft.commits;
@@ -125,7 +145,7 @@ describe('syncTable', () => {
         .addChain({ table: TABLE, name: 'extra' })
         .addRule({ table: TABLE, chain: 'extra', rule: [counter()] })
         .addSet({ table: TABLE, name: 'extra_set', key: 'mark' })
-        .flushChain({ table: TABLE, name: 'raw_prerouting' })
+        .flushChain({ table: TABLE, name: 'among_pods' })
         .deleteSet({ table: TABLE, name: 'tracked_pods' })
         .addSet({ table: TABLE, name: 'tracked_pods', key: 'ipv4_addr', interval: true }),
     );

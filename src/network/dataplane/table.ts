@@ -8,6 +8,8 @@ import {
   counter,
   drop,
   type Expression,
+  icmp,
+  icmpv6,
   inSet,
   ip,
   ip6,
@@ -23,6 +25,7 @@ import {
   type SetSpec,
   snat,
   type TableSpec,
+  th,
 } from '../../kernel/nft/index.ts';
 import type { NodeNetwork } from './model.ts';
 import { HOST_LINK_PREFIX } from './names.ts';
@@ -54,6 +57,21 @@ export const TRACKED: Record<4 | 6, SetSpec> = {
   4: { table: TABLE, name: 'tracked_pods', key: 'ipv4_addr' },
   6: { table: TABLE, name: 'tracked_pods6', key: 'ipv6_addr' },
 };
+/**
+ * `address . protocol . port` where Services lead: an answer from there may have to be translated back, and so has to be
+ * tracked. Its elements are the service table's affair, not the model's.
+ */
+export const SERVICE_BACKENDS: Record<4 | 6, SetSpec> = {
+  4: { table: TABLE, name: 'service_backends', key: ['ipv4_addr', 'inet_proto', 'inet_service'] },
+  6: { table: TABLE, name: 'service_backends6', key: ['ipv6_addr', 'inet_proto', 'inet_service'] },
+};
+
+/** Where packets between pods are looked at. */
+const AMONG_PODS = { 4: 'among_pods', 6: 'among_pods6' } as const;
+const ICMP_ERRORS = {
+  4: ['destination-unreachable', 'time-exceeded', 'parameter-problem'],
+  6: ['destination-unreachable', 'packet-too-big', 'time-exceeded', 'parameter-problem'],
+} as const;
 
 /** One address that a pod may send from. */
 export interface PodSource {
@@ -68,7 +86,11 @@ export interface PodSource {
 export interface TableModel {
   readonly table: TableSpec;
   readonly counters: readonly CounterSpec[];
-  readonly sets: readonly { readonly spec: SetSpec; readonly elements: readonly SetElement[] }[];
+  readonly sets: readonly {
+    readonly spec: SetSpec;
+    /** Absent where somebody else keeps them: then they are left alone. */
+    readonly elements?: readonly SetElement[];
+  }[];
   readonly chains: readonly ChainSpec[];
   readonly rules: readonly RuleSpec[];
 }
@@ -78,7 +100,8 @@ export interface TableModel {
  * the configuration.
  *
  * * raw prerouting: what a pod sends must carry its own address (counted in `spoofed` and dropped otherwise), and
- *   packets among pods are not tracked, unless {@link NodeNetwork.trackPodTraffic} says so or a host port needs it.
+ *   packets among pods are not tracked, unless {@link NodeNetwork.trackPodTraffic} says so, or a host port or a Service
+ *   needs it.
  * * srcnat: pods leave under the node's address, except to pods and to the non-masquerade ranges.
  */
 export function tableModel(network: NodeNetwork, pods: Iterable<PodSource>): TableModel {
@@ -99,6 +122,7 @@ export function tableModel(network: NodeNetwork, pods: Iterable<PodSource>): Tab
       { spec: PODS[family], elements: rangesOf(network.podCIDRs, family) },
       { spec: PLAIN[family], elements: rangesOf(plain, family) },
       { spec: TRACKED[family], elements: tracked[family] },
+      { spec: SERVICE_BACKENDS[family] },
     ]),
     chains: [
       {
@@ -107,6 +131,7 @@ export function tableModel(network: NodeNetwork, pods: Iterable<PodSource>): Tab
         hook: { type: 'filter', hook: 'prerouting', priority: priorities.raw },
       },
       { table: TABLE, name: 'from_pod' },
+      ...families.map((family) => ({ table: TABLE, name: AMONG_PODS[family] })),
       {
         table: TABLE,
         name: 'postrouting',
@@ -115,7 +140,7 @@ export function tableModel(network: NodeNetwork, pods: Iterable<PodSource>): Tab
     ],
     rules: [
       rule('raw_prerouting', [match(meta('iifname'), `${HOST_LINK_PREFIX}*`), jump('from_pod')]),
-      ...(network.trackPodTraffic ? [] : families.map(untracked)),
+      ...(network.trackPodTraffic ? [] : families.flatMap((family) => untracked(network, family))),
       ...sourceCheck(),
       ...families.flatMap((family) => masquerade(network, family)),
     ],
@@ -155,19 +180,38 @@ function sourceCheck(): RuleSpec[] {
   ];
 }
 
-function untracked(family: 4 | 6): RuleSpec {
+/**
+ * What is tracked all the same, in both directions or in none. Services are translated on the client's node: there a pod
+ * of this node talks to a backend, or is answered by one. On the backend's node nothing needs to be known.
+ */
+function untracked(network: NodeNetwork, family: 4 | 6): RuleSpec[] {
   const header = family === 4 ? ip : ip6;
-  return rule(
-    'raw_prerouting',
-    [
+  const chain = AMONG_PODS[family];
+  const here = network.nodeBlocks.find((block) => parseCidr(block).family === family);
+  const service = (end: 'saddr' | 'daddr', port: 'sport' | 'dport'): Expression =>
+    inSet([header(end), meta('l4proto'), th(port)], SERVICE_BACKENDS[family]);
+  const answer = [service('saddr', 'sport'), returnToCaller()];
+  const request = [service('daddr', 'dport'), returnToCaller()];
+  return [
+    rule('raw_prerouting', [
       inSet(header('saddr'), PODS[family]),
       inSet(header('daddr'), PODS[family]),
-      notInSet(header('saddr'), TRACKED[family]),
-      notInSet(header('daddr'), TRACKED[family]),
-      notrack(),
-    ],
-    'pod to pod',
-  );
+      jump(chain),
+    ]),
+    ...(here === undefined
+      ? []
+      : [
+          rule(chain, [match(header('daddr'), here), ...answer]),
+          rule(chain, [match(header('saddr'), here), ...request]),
+        ]),
+    // About a connection that may be translated; without one it is nobody's.
+    rule(chain, [inSet((family === 4 ? icmp : icmpv6)('type'), ICMP_ERRORS[family]), returnToCaller()]),
+    rule(
+      chain,
+      [notInSet(header('saddr'), TRACKED[family]), notInSet(header('daddr'), TRACKED[family]), notrack()],
+      'pod to pod',
+    ),
+  ];
 }
 
 function masquerade(network: NodeNetwork, family: 4 | 6): RuleSpec[] {
