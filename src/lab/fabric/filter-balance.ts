@@ -99,6 +99,8 @@ export function balancingChains(): ChainPlan[] {
     {
       name: 'balance_new',
       rules: [
+        // An update renews how long an element lives, and not what it says. The kernel wants a value even to delete one.
+        [updateSet(flow, LEDGERS.flows, { operation: 'delete', data: meta('mark') })],
         [
           setMark(group),
           setMark(mapped([meta('mark'), jhash(flow, BUCKETS, { seed: HASH_SEED })], MAPS.buckets)),
