@@ -7,6 +7,8 @@ import { listOf, rangeIn } from './read.ts';
 const ANNOTATION = 'service.beta.kubernetes.io/load-balancer-source-ranges';
 /** Azure's. */
 const AZURE_ANNOTATION = 'service.beta.kubernetes.io/azure-allowed-ip-ranges';
+/** In the order in which they count. */
+export const RANGE_ANNOTATIONS = [ANNOTATION, AZURE_ANNOTATION] as const;
 
 /**
  * Who may use a Service's load balancer addresses, by family; undefined: everybody. `spec.loadBalancerSourceRanges`,
@@ -21,7 +23,7 @@ export class SourceRanges {
   constructor({ metadata, spec }: ServiceObject, problems: Problems) {
     const sources = [
       { field: 'spec.loadBalancerSourceRanges', values: listOf(spec?.loadBalancerSourceRanges) as unknown[] },
-      ...[ANNOTATION, AZURE_ANNOTATION].map((name) => ({
+      ...RANGE_ANNOTATIONS.map((name) => ({
         field: `metadata.annotations[${name}]`,
         values: split(metadata?.annotations?.[name]),
       })),

@@ -50,6 +50,7 @@ describe('the values', () => {
     ['settings', { nodeBlockSizeIPv6: '126' }],
     ['settings', { maxPods: '251' }],
     ['settings', { maxPods: 110 }],
+    ['settings', { serviceProxy: 'yes' }],
     ['image', { pullPolicy: 'Sometimes' }],
     ['operator', { replicas: 0 }],
     ['agent', { metricsPort: 0 }],
@@ -68,7 +69,13 @@ describe('the values', () => {
       status: { addresses: [{ type: 'InternalIP', address: '10.0.0.4' }] },
     };
     const text = documentOf({ nodeName: 'n1', node, settings: map, others: [] });
-    expect(JSON.parse(text)).toMatchObject({ routing: 'auto', maxPods: 250, trackPodTraffic: false });
+    expect(JSON.parse(text)).toMatchObject({
+      routing: 'auto',
+      maxPods: 250,
+      serviceProxy: false,
+      // Where a kube-proxy may run.
+      trackPodTraffic: true,
+    });
   });
 });
 

@@ -5,6 +5,8 @@ import type { IpamStats } from './ipam/store.ts';
 import { Collected, Counter, Histogram, MetricRegistry } from './metrics.ts';
 import type { Observed } from './operations.ts';
 import type { Finding } from './reconcile.ts';
+import { registerServiceMetrics } from './services/metrics.ts';
+import type { ServiceStatus } from './services/service-proxy.ts';
 
 /** Where the values come from that others keep. Undefined: not known yet. */
 export interface MetricSources {
@@ -16,6 +18,7 @@ export interface MetricSources {
   /** In a cluster: whether it answers, and whose addresses there are. */
   readonly connected?: () => boolean;
   readonly records?: () => readonly IpamRecord[];
+  readonly services?: () => ServiceStatus | undefined;
 }
 
 /** Seconds. An ADD takes 2 to 5 ms, a DEL 15 to 30. */
@@ -69,6 +72,7 @@ export class AgentMetrics {
         ),
       );
     }
+    if (sources.services) registerServiceMetrics(registry, sources.services);
     this.#durations = registry.register(
       'flyover_operation_duration_seconds',
       new Histogram('Time that the agent took for a CNI command, failed ones included.', BOUNDS),

@@ -13,6 +13,7 @@ import { KeyedMutex } from './mutex.ts';
 import { type Observed, PodOperations } from './operations.ts';
 import { type Finding, reconcile } from './reconcile.ts';
 import { askRuntime } from './runtime.ts';
+import { Services } from './services/services.ts';
 
 export interface AgentOptions {
   /** Path of node.json, or what takes its place. */
@@ -53,6 +54,7 @@ export class Agent {
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
   readonly #health: HealthServer;
+  readonly #services: Services;
   readonly #mutex = new KeyedMutex();
   #config: NodeConfig | undefined;
   #text: string | undefined;
@@ -69,6 +71,7 @@ export class Agent {
     this.#options = options;
     this.#source = typeof options.config === 'string' ? new FileSource(options.config) : options.config;
     this.#log = log;
+    this.#services = new Services({ cluster: this.#source.cluster, log });
     this.#metrics = new AgentMetrics({
       version: options.version,
       nodeName: () => this.#config?.nodeName,
@@ -124,6 +127,7 @@ export class Agent {
     await this.#busy;
     await this.#working?.server.close();
     await this.#parts?.ipam.close();
+    await this.#services.close();
     this.#parts?.dataplane.close();
     await this.#source.close();
     await this.#health.close();
@@ -234,6 +238,7 @@ export class Agent {
       else this.#log.info('ready');
     }
     this.#problems = problems;
+    this.#services.apply(this.#config);
   }
 
   async #reconcile(withRuntime: boolean): Promise<void> {
@@ -300,10 +305,14 @@ export class Agent {
   }
 
   /** What only a node of a cluster has. */
-  #clusterMetrics(): Pick<MetricSources, 'connected' | 'records'> {
+  #clusterMetrics(): Pick<MetricSources, 'connected' | 'records' | 'services'> {
     const { connected } = this.#source;
     if (!connected) return {};
-    return { connected: connected.bind(this.#source), records: () => this.#parts?.ipam.records() ?? [] };
+    return {
+      connected: connected.bind(this.#source),
+      records: () => this.#parts?.ipam.records() ?? [],
+      services: () => this.#services.status,
+    };
   }
 
   #failed(error: unknown, where: string): void {

@@ -2,6 +2,7 @@ import { unwatchFile, watchFile } from 'node:fs';
 import { type NodeConfig, readConfigText } from './config.ts';
 import type { IpamRecord } from './ipam/record.ts';
 import type { Observed } from './operations.ts';
+import type { ServiceCluster } from './services/cluster.ts';
 
 /** What a source may ask of the agent. */
 export interface ConfigListener {
@@ -26,6 +27,8 @@ export interface ConfigSource {
   failed?(operation: Observed): void;
   /** Whether the cluster has certainly no such pod any more. */
   podGone?(record: IpamRecord): boolean;
+  /** The cluster, where Services are. */
+  readonly cluster?: ServiceCluster;
   /** Whether the cluster answers; for the metrics. */
   connected?(): boolean;
 }

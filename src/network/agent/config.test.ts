@@ -28,6 +28,7 @@ describe('parseConfig', () => {
       routing: 'fabric',
       mtu: 0,
       trackPodTraffic: false,
+      serviceProxy: false,
       cooldownSeconds: 30,
       maxPods: 250,
       peers: [],

@@ -14,6 +14,10 @@ export interface NodeConfig extends NodeNetwork {
   readonly cooldownSeconds: number;
   /** The most pods with an address at one time, 10..250 (AKS's rule). */
   readonly maxPods: number;
+  /**
+   * Whether Services are translated here (default false: another proxy does, or there are none). Only in a cluster.
+   */
+  readonly serviceProxy: boolean;
   /** The runtime's CRI socket, asked for live sandboxes when the agent reconciles. */
   readonly cri?: string;
 }
@@ -34,6 +38,7 @@ const schema = z.strictObject({
   routing: z.enum(['fabric', 'direct', 'vxlan', 'auto']).default('fabric'),
   mtu: z.int().min(0).max(65535).default(0),
   trackPodTraffic: z.boolean().default(false),
+  serviceProxy: z.boolean().default(false),
   cooldownSeconds: z.int().min(0).max(86_400).default(30),
   maxPods: z.int().min(FEWEST_PODS).max(MOST_PODS).default(MOST_PODS),
   peers: z

@@ -67,9 +67,20 @@ describe('what a cluster says', () => {
       cooldownSeconds: 5,
       maxPods: 110,
       trackPodTraffic: true,
+      serviceProxy: false,
       peers: [],
       cri: '/run/containerd/containerd.sock',
     });
+  });
+
+  test.each([
+    ['another proxy, which needs its answers tracked', {}, [false, true]],
+    ['another proxy that needs nothing tracked', { trackPodTraffic: 'false' }, [false, false]],
+    ['this proxy', { serviceProxy: 'true' }, [true, false]],
+    ['this proxy, tracked all the same', { serviceProxy: 'true', trackPodTraffic: 'true' }, [true, true]],
+  ])('Services by %s', (_, data, expected) => {
+    const config = parseConfig(documentOf(view({ settings: settings(data as Record<string, string>) })));
+    expect([config.serviceProxy, config.trackPodTraffic]).toEqual(expected);
   });
 
   test.each([

@@ -9,7 +9,7 @@ export const SETTINGS = { namespace: 'kube-system', name: 'flyover-config' } as 
 
 const LISTS = ['podCIDRs', 'nonMasqueradeRanges'] as const;
 const NUMBERS = ['mtu', 'cooldownSeconds', 'maxPods'] as const;
-const BOOLEANS = ['trackPodTraffic'] as const;
+const BOOLEANS = ['trackPodTraffic', 'serviceProxy'] as const;
 const TEXTS = ['routing'] as const;
 /** Of the operator. */
 const OTHERS = ['nodeBlockSize', 'nodeBlockSizeIPv6'] as const;
@@ -44,6 +44,8 @@ export function documentOf(view: ClusterView): string {
   const values = settings ? settingsOf(settings.data ?? {}, problems) : {};
   if (problems.length > 0 || !node) throw new ConfigError('Kubernetes', problems);
   const blocks = blocksOf(node);
+  // Another proxy translates Services by conntrack too, and its answers come from pods.
+  if (values.serviceProxy !== true) values.trackPodTraffic ??= true;
   const peers = needsPeers(settings) ? peersOf(view, (values.podCIDRs ?? []) as string[]) : [];
   return JSON.stringify({
     nodeName,

@@ -1,4 +1,5 @@
 import type { Node, ObjectMeta, Pod } from '../../../kube/types.ts';
+import { TO_BE_DELETED_TAINT, ZONE_LABEL } from '../services/node-health.ts';
 
 const MIRROR = 'kubernetes.io/config.mirror';
 
@@ -14,10 +15,21 @@ function metadataOf(metadata: ObjectMeta | undefined): ObjectMeta {
 /** What the agent needs of a Node; images alone are often 10 KB. */
 export function essentialNode(node: Node): Node {
   const { podCIDR, podCIDRs } = node.spec ?? {};
+  const taints = node.spec?.taints?.filter(({ key }) => key === TO_BE_DELETED_TAINT);
+  const zone = node.metadata?.labels?.[ZONE_LABEL];
+  const deleted = node.metadata?.deletionTimestamp;
   const condition = node.status?.conditions?.find(({ type }) => type === 'NetworkUnavailable');
   return {
-    metadata: metadataOf(node.metadata),
-    spec: { ...(podCIDR ? { podCIDR } : {}), ...(podCIDRs ? { podCIDRs } : {}) },
+    metadata: {
+      ...metadataOf(node.metadata),
+      ...(zone === undefined ? {} : { labels: { [ZONE_LABEL]: zone } }),
+      ...(deleted ? { deletionTimestamp: deleted } : {}),
+    },
+    spec: {
+      ...(podCIDR ? { podCIDR } : {}),
+      ...(podCIDRs ? { podCIDRs } : {}),
+      ...(taints?.length ? { taints } : {}),
+    },
     status: {
       addresses: (node.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP'),
       ...(condition ? { conditions: [condition] } : {}),

@@ -13,6 +13,7 @@ import type { ConfigListener, ConfigSource } from '../config-source.ts';
 import { AGENT_CODES } from '../failures.ts';
 import type { IpamRecord } from '../ipam/record.ts';
 import type { Observed } from '../operations.ts';
+import type { ServiceCluster } from '../services/cluster.ts';
 import { NetworkCondition } from './condition.ts';
 import { type ClusterView, documentOf, lacksBlock, needsPeers, SETTINGS } from './document.ts';
 import { essentialNode, essentialPod, isOtherPod } from './essential.ts';
@@ -48,6 +49,7 @@ const BLOCK_MS = 15_000;
  */
 export class KubernetesSource implements ConfigSource {
   readonly name = 'Kubernetes';
+  readonly cluster: ServiceCluster;
   readonly #options: KubernetesSourceOptions;
   readonly #events: EventRecorder;
   readonly #condition: NetworkCondition;
@@ -87,6 +89,7 @@ export class KubernetesSource implements ConfigSource {
       this.#own.on(event, () => this.#condition.sees(this.#own.get(nodeName)));
     for (const informer of [this.#own, this.#maps, this.#pods] as Informer<Node | ConfigMap | Pod>[])
       informer.on('error', onError);
+    this.cluster = this.#cluster();
     this.#accepted = readSaved(options.saved, nodeName);
     this.#saved = this.#accepted;
   }
@@ -193,6 +196,26 @@ export class KubernetesSource implements ConfigSource {
     await this.#condition.stop();
     await this.#events.flush();
     this.#options.client.close();
+  }
+
+  /** For the service proxy. */
+  #cluster(): ServiceCluster {
+    const { client, nodeName, retry } = this.#options;
+    const listeners = new Set<() => void>();
+    for (const event of ['add', 'update', 'delete'] as const)
+      this.#own.on(event, () => {
+        for (const listener of listeners) listener();
+      });
+    return {
+      client,
+      nodeName,
+      ...(retry ? { retry } : {}),
+      nodeKnown: this.#own.synced,
+      node: () => this.#own.get(nodeName),
+      onNode: (listener) => void listeners.add(listener),
+      offNode: (listener) => void listeners.delete(listener),
+      tell: (...event) => this.#events.event(...event),
+    };
   }
 
   #view(): ClusterView {
