@@ -4,54 +4,53 @@ const MOST_ANSWERS = 4096;
 const LONGEST_QUERY = 300;
 const LONGEST_ANSWER = 4096;
 
-interface About {
+export interface Kept {
   /** Of the zone that it was made from. */
   readonly generation: number;
-  /** How many different answers to the same query are worth having. */
-  readonly orders: number;
   readonly type: number;
   readonly rcode: number;
+  /** How many different answers to the same query there are: each query in turn gets another one. */
+  readonly orders: number;
+  /** How often it may be used, before it is made anew. */
+  readonly uses: number;
+  /** Makes one of them; the first is given. @param order - 1 .. `orders` - 1 */
+  readonly more: (order: number) => Buffer;
 }
 
-interface Entry extends About {
+interface Entry extends Kept {
   readonly messages: Buffer[];
-  next: number;
+  used: number;
 }
 
 /**
  * Whole answers by whole queries: what a zone says depends on nothing but the query's bytes behind its id, so that the
- * answer's bytes are the same too, but for the id. An answer of several records is kept in several orders, of which
- * each query gets another one.
+ * answer's bytes are the same too, but for the id.
  */
 export class AnswerCache {
   readonly #entries = new Map<string, Entry>();
 
-  /** A copy of the answer with the id of this packet; nothing when it has to be made (also: to have one order more). */
+  /** A copy of the answer with the id of this packet; nothing when it has to be made. */
   find(packet: Buffer, generation: number): { message: Buffer; type: number; rcode: number } | undefined {
     if (packet.length > LONGEST_QUERY || packet.length < 2) return undefined;
     const entry = this.#entries.get(keyOf(packet));
-    if (!entry || entry.generation !== generation || entry.messages.length < entry.orders) return undefined;
-    const message = Buffer.from(entry.messages[entry.next]!);
-    entry.next = (entry.next + 1) % entry.messages.length;
+    if (!entry || entry.generation !== generation || entry.used >= entry.uses) return undefined;
+    const order = entry.used++ % entry.orders;
+    entry.messages[order] ??= entry.more(order);
+    const message = Buffer.from(entry.messages[order]);
     message[0] = packet[0]!;
     message[1] = packet[1]!;
     return { message, type: entry.type, rcode: entry.rcode };
   }
 
-  add(packet: Buffer, message: Buffer, about: About): void {
+  /** @param message - the answer that is sent to this packet */
+  add(packet: Buffer, message: Buffer, kept: Kept): void {
     if (packet.length > LONGEST_QUERY || message.length > LONGEST_ANSWER) return;
     const key = keyOf(packet);
-    const entry = this.#entries.get(key);
-    if (entry?.generation === about.generation) {
-      entry.messages.push(message);
-      return;
-    }
-    if (!entry && this.#entries.size >= MOST_ANSWERS) {
+    if (!this.#entries.has(key) && this.#entries.size >= MOST_ANSWERS) {
       const [oldest] = this.#entries.keys();
       this.#entries.delete(oldest!);
     }
-    // The query's text must not keep the memory block alive that it came in; the answer is a block of its own.
-    this.#entries.set(key, { ...about, messages: [message], next: 0 });
+    this.#entries.set(key, { ...kept, messages: [Buffer.from(message)], used: 1 });
   }
 }
 

@@ -2,7 +2,7 @@ import { FLAG, RCODE, TYPE } from '../wire/constants.ts';
 import { errorMessage, finish, type ResourceRecord, writeMessage } from '../wire/message.ts';
 import { answerLimit, isQuery, type Query, readQuery } from '../wire/query.ts';
 import type { Lookup, Zone } from '../zone/lookup.ts';
-import { AnswerCache } from './answer-cache.ts';
+import { AnswerCache, type Kept } from './answer-cache.ts';
 import type { DnsMetrics } from './metrics.ts';
 import { shuffled } from './shuffle.ts';
 
@@ -40,13 +40,22 @@ export interface ResponderOptions {
 const MOST_ALIASES = 8;
 /** Orders of a list of addresses that are kept ready. */
 const MOST_ORDERS = 8;
+/** How often these are used where the list is longer, so that not every address comes first in one of them. */
+const MOST_USES = 32;
 
 /** An answer before it is cut to what the client takes. */
 interface Outcome {
   readonly message: Buffer;
-  /** Ways to say the same; 0 when it must not be kept. */
-  readonly orders: number;
+  /** Absent when it must not be kept. */
+  readonly keep?: Pick<Kept, 'orders' | 'uses' | 'more'>;
 }
+
+/** What can be said in one way alone. */
+const ONE_WAY: NonNullable<Outcome['keep']> = {
+  orders: 1,
+  uses: Number.POSITIVE_INFINITY,
+  more: () => Buffer.alloc(0),
+};
 
 /** Makes the answer to one packet. It never throws: whatever comes in, the next packet is answered, too. */
 export class Responder {
@@ -82,11 +91,14 @@ export class Responder {
       metrics.answered(0, transport, read.rcode, performance.now() - started);
       return errorMessage(read, read.rcode);
     }
-    const done = ({ message, orders }: Outcome): Buffer => {
-      const sent = finish(message, read.edns, answerLimit(read.edns, transport));
+    const done = ({ message, keep }: Outcome): Buffer => {
+      const cut = (whole: Buffer): Buffer => finish(whole, read.edns, answerLimit(read.edns, transport));
+      const sent = cut(message);
       const rcode = sent.readUInt16BE(2) & 0xf;
-      if (orders > 0)
-        cache.add(packet, sent, { generation: zone.generation, orders, type: read.type, rcode });
+      if (keep) {
+        const more = (order: number): Buffer => cut(keep.more(order));
+        cache.add(packet, sent, { ...keep, more, generation: zone.generation, type: read.type, rcode });
+      }
       const ms = performance.now() - started;
       metrics.answered(read.type, transport, rcode, ms);
       onQuery?.(read, client, transport, sent, ms);
@@ -94,7 +106,7 @@ export class Responder {
     };
     const failed = (error: unknown): Buffer => {
       this.#options.onFailure?.(read, error instanceof Error ? error : new Error(String(error)));
-      return done({ message: refuse(read, RCODE.SERVFAIL), orders: 0 });
+      return done({ message: refuse(read, RCODE.SERVFAIL) });
     };
     try {
       const outcome = this.#resolve(read);
@@ -111,15 +123,13 @@ export class Responder {
     if (!ready()) {
       // Whatever is in the zone now may be half of it, and what is not may be there in a moment.
       if (found.kind !== 'elsewhere' || query.type === TYPE.PTR)
-        return { message: refuse(query, RCODE.SERVFAIL), orders: 0 };
+        return { message: refuse(query, RCODE.SERVFAIL) };
     }
     if (query.type === TYPE.ANY && found.kind !== 'nxdomain')
-      return { message: this.#write(query, RCODE.NOERROR, [anyRecord(query.name)]), orders: 1 };
+      return { message: this.#write(query, RCODE.NOERROR, [anyRecord(query.name)]), keep: ONE_WAY };
     if (found.kind === 'elsewhere') {
       const message = outside.message(query);
-      return message instanceof Promise
-        ? message.then((buffer) => ({ message: buffer, orders: 0 }))
-        : { message, orders: 0 };
+      return message instanceof Promise ? message.then((buffer) => ({ message: buffer })) : { message };
     }
     if (!query.plain) return this.#deny(query, RCODE.NXDOMAIN);
     if (found.kind === 'alias') return this.#follow(query, found);
@@ -129,15 +139,20 @@ export class Responder {
   #own(query: Query, found: Exclude<Lookup, { kind: 'alias' | 'elsewhere' }>): Outcome {
     if (found.kind === 'nxdomain') return this.#deny(query, RCODE.NXDOMAIN);
     if (found.kind === 'nodata') return this.#deny(query, RCODE.NOERROR);
-    const answers = shuffled(found.records);
-    return {
-      message: this.#write(query, RCODE.NOERROR, answers, found.additionals),
-      orders: Math.min(answers.length, MOST_ORDERS),
+    const records = shuffled(found.records);
+    const orders = Math.min(records.length, MOST_ORDERS);
+    // Turned on by the same steps: with few addresses each is first equally often.
+    const more = (order: number): Buffer => {
+      const first = Math.floor((order * records.length) / orders);
+      const turned = [...records.slice(first), ...records.slice(0, first)];
+      return this.#write(query, RCODE.NOERROR, turned, found.additionals);
     };
+    const uses = records.length > MOST_ORDERS ? MOST_USES : Number.POSITIVE_INFINITY;
+    return { message: more(0), keep: { orders, uses, more } };
   }
 
   #deny(query: Query, rcode: number): Outcome {
-    return { message: this.#write(query, rcode, []), orders: 1 };
+    return { message: this.#write(query, rcode, []), keep: ONE_WAY };
   }
 
   /** Follows an alias until its addresses, in the zone or outside; all of the way is in the answer. */
@@ -145,18 +160,18 @@ export class Responder {
     const { zone, outside } = this.#options;
     const answers: ResourceRecord[] = [first.record];
     let target = first.target;
-    if (query.type === TYPE.CNAME) return { message: this.#write(query, RCODE.NOERROR, answers), orders: 1 };
+    if (query.type === TYPE.CNAME)
+      return { message: this.#write(query, RCODE.NOERROR, answers), keep: ONE_WAY };
     while (answers.length <= MOST_ALIASES) {
       const next = zone.lookup(target, query.type);
       if (next.kind === 'elsewhere') {
         const { rcode, records } = await outside.records(target, query.type);
-        return { message: this.#write(query, rcode, [...answers, ...records]), orders: 0 };
+        return { message: this.#write(query, rcode, [...answers, ...records]) };
       }
-      if (next.kind === 'nxdomain')
-        return { message: this.#write(query, RCODE.NXDOMAIN, answers), orders: 0 };
+      if (next.kind === 'nxdomain') return { message: this.#write(query, RCODE.NXDOMAIN, answers) };
       if (next.kind !== 'alias') {
         const records = next.kind === 'records' ? shuffled(next.records) : [];
-        return { message: this.#write(query, RCODE.NOERROR, [...answers, ...records]), orders: 0 };
+        return { message: this.#write(query, RCODE.NOERROR, [...answers, ...records]) };
       }
       answers.push(next.record);
       target = next.target;
