@@ -2,7 +2,11 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { Rtnl, RtnlMonitor } from '../../kernel/netlink/index.ts';
 import { namespaceExists } from '../../kernel/netns.ts';
+import { readInventory } from '../azure/door/inventory.ts';
 import { ResourceStore } from '../azure/store.ts';
+import { serversIn } from '../dns/forward/resolv-conf.ts';
+import { LabDns } from '../dns/platform/lab-dns.ts';
+import { servedNetworks } from '../dns/platform/served-networks.ts';
 import { Fabric } from '../fabric/apply.ts';
 import { refusedPackets } from '../fabric/filter-sync.ts';
 import { MACHINE_LINK, namespaceOf } from '../fabric/names.ts';
@@ -19,13 +23,27 @@ import { Uplink } from './uplink.ts';
 /** What the lab is built of on a real machine. */
 export function labOnThisMachine(programs: Programs, log: Logger): LabOptions {
   const watch = new ProcessWatch();
+  const store = new ResourceStore(join(LAB_STATE, 'lab.sqlite'));
+  const fabric = new Fabric({ folder: join(LAB_RUN, 'netns'), pathOf: namespacePath });
+  const dns = new LabDns({
+    networks: () => servedNetworks(readInventory(store)),
+    upstreams: serversIn('/etc/resolv.conf'),
+    log,
+  });
   return {
-    store: new ResourceStore(join(LAB_STATE, 'lab.sqlite')),
+    store,
     log,
     watch,
     nodes: machineDriver(programs, log),
     controlPlanes: controlPlaneDriver(programs, log),
-    fabric: new Fabric({ folder: join(LAB_RUN, 'netns'), pathOf: namespacePath }),
+    fabric: {
+      apply: (plan) => {
+        fabric.apply(plan);
+        // Networks have their names and their server as soon as they have their router.
+        void dns.follow();
+      },
+      forget: () => fabric.forget(),
+    },
     machineAddresses,
     uplink: new Uplink(namespacePath(namespaceOf.internet()), watch, log),
     nodePools: nodePoolDoors(log),
