@@ -152,14 +152,14 @@ describe('the kernel', () => {
       await sleep(20);
     }
     const start = lines.length;
-    cluster.update([simple('s7', '10.0.5.7', '10.244.0.7:80', '10.244.1.99:80')]);
+    cluster.update([simple('s7', '10.0.5.7', '10.244.0.7:80', '10.244.2.99:80')]);
     mark('finished');
     while (!lines.some((line) => line.includes('finished'))) await once(reader, 'line');
     const heard = lines.slice(start).filter((line) => /element|rule|chain/.test(line));
     expect(heard.map((line) => line.replaceAll(/ \{ | \}/g, ' ').trim())).toEqual([
       'delete element inet flyover-services backends 10.0.5.7 . tcp . 80 . 0x00000001 : 10.244.1.7 . 80',
-      'add element inet flyover-services backends 10.0.5.7 . tcp . 80 . 0x00000001 : 10.244.1.99 . 80',
-      'add element inet flyover service_backends 10.244.1.99 . tcp . 80',
+      'add element inet flyover-services backends 10.0.5.7 . tcp . 80 . 0x00000001 : 10.244.2.99 . 80',
+      'add element inet flyover service_backends 10.244.2.99 . tcp . 80',
     ]);
     monitor.kill();
   });
