@@ -28,6 +28,7 @@ export function addons(cluster: ClusterOrder): Addon[] {
       podCIDRs: cluster.podCidr,
       routing: 'fabric',
       maxPods: String(cluster.maxPods),
+      serviceProxy: 'true',
     },
   };
   if (hasOwnNetwork(cluster)) return [];

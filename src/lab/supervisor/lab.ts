@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { SnatUsage } from '../fabric/snat-usage.ts';
 import { Clusters } from './clusters.ts';
 import { LabContext, type LabParts } from './context.ts';
 import { ControlPlanes } from './control-planes.ts';
@@ -8,7 +9,7 @@ import { type CloudParts, LoadBalancers } from './load-balancers.ts';
 import { within } from './lock.ts';
 import { Networks } from './networks.ts';
 import { Nodes } from './nodes.ts';
-import { type SnatUsage, SnatWatch } from './snat.ts';
+import { SnatWatch } from './snat.ts';
 import type { LabStatus } from './views.ts';
 
 /** How long work under way may hold up the supervisor's end, in milliseconds; `down` waits a little longer. */

@@ -1,4 +1,5 @@
-import type { NodeSnat, SnatUsage } from './snat.ts';
+import type { SnatUsage } from '../fabric/snat-usage.ts';
+import type { NodeSnat } from './snat.ts';
 import type { LoadBalancerView } from './views.ts';
 
 type Labels = Record<string, string>;

@@ -3,10 +3,11 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { KubeClient } from '../../kube/client.ts';
 import { loadKubeConfig } from '../../kube/kube-config.ts';
 import { EVENTS } from '../../kube/resources.ts';
+import type { SnatUsage } from '../fabric/snat-usage.ts';
 import { startTestApiServer, type TestApiServer } from '../kubernetes/server/testing.ts';
 import type { LabContext } from './context.ts';
 import { metricsText } from './metrics.ts';
-import { type SnatUsage, SnatWatch } from './snat.ts';
+import { SnatWatch } from './snat.ts';
 
 const inventory = {
   virtualNetworks: [{ name: 'a' }, { name: 'b' }],

@@ -1,30 +1,11 @@
 import type { Logger } from 'pino';
 import type { KubeClient } from '../../kube/client.ts';
 import { EventRecorder } from '../../kube/event-recorder.ts';
+import type { NodeSnatUsage, SnatUsage } from '../fabric/snat-usage.ts';
 import type { LabContext } from './context.ts';
 
-/** Source ports that the router of a virtual network has given away. */
-export interface SnatUsage {
-  /** Nodes of clusters that go out through their load balancer. */
-  nodes: SnatOfNode[];
-  /** Every public address that something wears now, and how many connections. */
-  addresses: { address: string; flows: number }[];
-}
-
-export interface SnatOfNode {
-  nodeAddress: string;
-  /** The public address that the node wears. */
-  address: string;
-  /** Ports in use now; each protocol has all that are allocated. */
-  tcp: number;
-  udp: number;
-  allocated: number;
-  /** Packets that would have begun a connection and found no port. May fall to 0 when the router is made anew. */
-  refused: number;
-}
-
 /** The same of a node that is known by its name. */
-export interface NodeSnat extends Omit<SnatOfNode, 'nodeAddress'> {
+export interface NodeSnat extends Omit<NodeSnatUsage, 'nodeAddress'> {
   cluster: string;
   node: string;
 }

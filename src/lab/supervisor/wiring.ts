@@ -10,6 +10,7 @@ import { servedNetworks } from '../dns/platform/served-networks.ts';
 import { Fabric } from '../fabric/apply.ts';
 import { refusedPackets } from '../fabric/filter-sync.ts';
 import { MACHINE_LINK, namespaceOf } from '../fabric/names.ts';
+import { snatUsage } from '../fabric/snat-usage.ts';
 import { ProcessWatch } from '../machine/index.ts';
 import { LAB_RUN, LAB_STATE, namespacePath } from '../paths.ts';
 import { cloudOnThisMachine } from './cloud-parts.ts';
@@ -49,6 +50,7 @@ export function labOnThisMachine(programs: Programs, log: Logger): LabOptions {
     nodePools: nodePoolDoors(log),
     registry: new LabRegistry(namespacePath(namespaceOf.internet()), join(programs.dist, 'registry.js'), log),
     cloud: cloudOnThisMachine(log),
+    snatUsage: (virtualNetwork) => snatUsage(namespacePath(namespaceOf.virtualNetwork(virtualNetwork))),
     isThere: (namespace) => namespaceExists(namespacePath(namespace)),
     refused: (namespace) => refusedPackets(namespacePath(namespace)),
   };

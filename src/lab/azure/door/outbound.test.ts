@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { portsPerNode } from '../../fabric/snat-ports.ts';
 import { resourceId, TYPES } from '../ids.ts';
 import { newCluster } from './cluster.ts';
 import type { Inventory } from './inventory.ts';
 import { newMachines } from './machine.ts';
 import { deletableNatGateway, newNatGateway } from './nat-gateway.ts';
-import { newOutbound, type OutboundRequest, portsPerNode } from './outbound.ts';
+import { newOutbound, type OutboundRequest } from './outbound.ts';
 import { deletablePublicIp, newPublicIp } from './public-ip.ts';
 import { deletableRouteTable, newRouteTable, withRoute } from './route-table.ts';
 import { withSubnetGateways } from './subnet.ts';

@@ -1,4 +1,5 @@
 import { LabError } from '../../errors.ts';
+import { PORTS_PER_ADDRESS } from '../../fabric/snat-ports.ts';
 import type { NatGateway, Outbound, OutboundType, PublicIpAddress, VirtualNetwork } from '../types.ts';
 import { checkCount } from './checks.ts';
 import type { Inventory } from './inventory.ts';
@@ -7,8 +8,6 @@ import { DEFAULT_NETWORK, freePublicAddress } from './network.ts';
 import { checkRouting, checkUserGateway } from './outbound-subnet.ts';
 import { claimPublicIp } from './public-ip.ts';
 
-/** SNAT ports of one public address of a load balancer. Source: Azure documentation. */
-export const PORTS_PER_ADDRESS = 64_000;
 /** Public addresses of a cluster's outbound. */
 const MOST_ADDRESSES = 16;
 const OUTBOUND_TYPES: readonly OutboundType[] = [
@@ -58,11 +57,6 @@ export interface NewOutbound {
 /** The name of a cluster's managed NAT gateway. */
 export function managedGatewayName(cluster: string): string {
   return `${cluster}-natgateway`;
-}
-
-/** SNAT ports of each node: what is configured, or AKS's default for the number of nodes. */
-export function portsPerNode(outbound: Outbound, nodes: number): number {
-  return outbound.allocatedOutboundPorts || (nodes <= 50 ? 1024 : 512);
 }
 
 /**
