@@ -1,4 +1,6 @@
 import type { KubeClient } from '../../kube/client.ts';
+import { resourceId, TYPES } from '../azure/ids.ts';
+import type { Cluster } from '../azure/types.ts';
 import { LoadBalancerController } from '../load-balancer/controller.ts';
 import type { AskNode } from '../load-balancer/probe.ts';
 import { ClusterCloud } from './cluster-cloud.ts';
@@ -46,13 +48,14 @@ export class LoadBalancers {
   /** A controller for a cluster whose API serves; does nothing when it has one. */
   open(cluster: string): void {
     if (!this.#parts || this.#open.has(cluster)) return;
-    const { virtualNetwork } = this.#lab.inventory().clusters.find(({ name }) => name === cluster) ?? {};
-    if (virtualNetwork === undefined) return;
+    const resource = this.#lab.store.get<Cluster>(resourceId(TYPES.cluster, [cluster]));
+    // Its deletion may have been asked for while its API came up.
+    if (!resource || resource.provisioningState === 'Deleting') return;
     const client = this.#parts.client(cluster);
     const controller = new LoadBalancerController({
       client,
       cloud: new ClusterCloud(this.#lab, cluster, () => this.#saveHealth()),
-      ask: this.#parts.askFrom(virtualNetwork),
+      ask: this.#parts.askFrom(resource.properties.virtualNetwork),
       log: this.#lab.log.child({ cluster }),
     });
     this.#open.set(cluster, { client, controller });

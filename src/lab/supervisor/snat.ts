@@ -99,6 +99,7 @@ export class SnatWatch {
         nodes.push({ ...figures, refused, cluster: machine.cluster, node: machine.name });
       }
     }
+    nodes.sort((a, b) => (a.node < b.node ? -1 : 1));
     return { nodes, addresses };
   }
 
