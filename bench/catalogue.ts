@@ -1,11 +1,13 @@
 import { churn } from './churn.ts';
 import { cni } from './cni.ts';
+import { dns } from './dns.ts';
 import { kubeApi } from './kube-api.ts';
 import { clusterReady, nodeMemory } from './lab.ts';
 import { operator } from './operator.ts';
 import { pods } from './pods.ts';
 import type { Bench } from './result.ts';
 import { roundtrip } from './roundtrip.ts';
+import { services } from './services.ts';
 import { throughput } from './throughput.ts';
 
 /** Every bench, in the order in which they run. */
@@ -13,11 +15,13 @@ export const benches: readonly Bench[] = [
   cni,
   throughput,
   roundtrip,
+  services,
   nodeMemory,
   clusterReady,
   pods,
   kubeApi,
   operator,
+  dns,
   churn,
 ];
 

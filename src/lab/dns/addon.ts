@@ -190,8 +190,10 @@ function container(apiServerAddress: string, programs: DnsPrograms): PodSpec['co
       port('liveness-probe', 8080),
       port('readiness-probe', 8181),
     ],
+    // It knows its names within half a second; asked at once it would be asked again only after the period.
     readinessProbe: {
       httpGet: { path: '/ready', port: 'readiness-probe' },
+      initialDelaySeconds: 1,
       periodSeconds: 2,
       failureThreshold: 3,
     },

@@ -9,16 +9,23 @@ export interface Kept {
   readonly generation: number;
   readonly type: number;
   readonly rcode: number;
-  /** How many different answers to the same query there are: each query in turn gets another one. */
+  /** Absent when there is one answer alone. */
+  readonly others?: Others;
+}
+
+/** Different answers to the same query: each query in turn gets another one. */
+export interface Others {
+  /** How many there are, with the one that is given. */
   readonly orders: number;
-  /** How often it may be used, before it is made anew. */
+  /** How often they may be used, before they are made anew. */
   readonly uses: number;
-  /** Makes one of them; the first is given. @param order - 1 .. `orders` - 1 */
-  readonly more: (order: number) => Buffer;
+  /** @param order - 1 .. `orders` - 1 */
+  readonly make: (order: number) => Buffer;
 }
 
 interface Entry extends Kept {
-  readonly messages: Buffer[];
+  /** Each byte a character: a small buffer holds, or is, a piece of memory many times its size. */
+  readonly messages: string[];
   used: number;
 }
 
@@ -33,10 +40,15 @@ export class AnswerCache {
   find(packet: Buffer, generation: number): { message: Buffer; type: number; rcode: number } | undefined {
     if (packet.length > LONGEST_QUERY || packet.length < 2) return undefined;
     const entry = this.#entries.get(keyOf(packet));
-    if (!entry || entry.generation !== generation || entry.used >= entry.uses) return undefined;
-    const order = entry.used++ % entry.orders;
-    entry.messages[order] ??= entry.more(order);
-    const message = Buffer.from(entry.messages[order]);
+    if (!entry || entry.generation !== generation) return undefined;
+    const { others } = entry;
+    let order = 0;
+    if (others) {
+      if (entry.used >= others.uses) return undefined;
+      order = entry.used++ % others.orders;
+      entry.messages[order] ??= others.make(order).toString('latin1');
+    }
+    const message = Buffer.from(entry.messages[order]!, 'latin1');
     message[0] = packet[0]!;
     message[1] = packet[1]!;
     return { message, type: entry.type, rcode: entry.rcode };
@@ -50,7 +62,7 @@ export class AnswerCache {
       const [oldest] = this.#entries.keys();
       this.#entries.delete(oldest!);
     }
-    this.#entries.set(key, { ...kept, messages: [Buffer.from(message)], used: 1 });
+    this.#entries.set(key, { ...kept, messages: [message.toString('latin1')], used: 1 });
   }
 }
 

@@ -2,7 +2,7 @@ import { FLAG, RCODE, TYPE } from '../wire/constants.ts';
 import { errorMessage, finish, type ResourceRecord, writeMessage } from '../wire/message.ts';
 import { answerLimit, isQuery, type Query, readQuery } from '../wire/query.ts';
 import type { Lookup, Zone } from '../zone/lookup.ts';
-import { AnswerCache, type Kept } from './answer-cache.ts';
+import { AnswerCache, type Others } from './answer-cache.ts';
 import type { DnsMetrics } from './metrics.ts';
 import { shuffled } from './shuffle.ts';
 
@@ -46,16 +46,9 @@ const MOST_USES = 32;
 /** An answer before it is cut to what the client takes. */
 interface Outcome {
   readonly message: Buffer;
-  /** Absent when it must not be kept. */
-  readonly keep?: Pick<Kept, 'orders' | 'uses' | 'more'>;
+  /** What may be kept: this alone, or others that say the same. Absent when it must not be. */
+  readonly keep?: 'alone' | Others;
 }
-
-/** What can be said in one way alone. */
-const ONE_WAY: NonNullable<Outcome['keep']> = {
-  orders: 1,
-  uses: Number.POSITIVE_INFINITY,
-  more: () => Buffer.alloc(0),
-};
 
 /** Makes the answer to one packet. It never throws: whatever comes in, the next packet is answered, too. */
 export class Responder {
@@ -96,8 +89,9 @@ export class Responder {
       const sent = cut(message);
       const rcode = sent.readUInt16BE(2) & 0xf;
       if (keep) {
-        const more = (order: number): Buffer => cut(keep.more(order));
-        cache.add(packet, sent, { ...keep, more, generation: zone.generation, type: read.type, rcode });
+        const kept = { generation: zone.generation, type: read.type, rcode };
+        const others = keep !== 'alone' && { ...keep, make: (order: number) => cut(keep.make(order)) };
+        cache.add(packet, sent, others ? { ...kept, others } : kept);
       }
       const ms = performance.now() - started;
       metrics.answered(read.type, transport, rcode, ms);
@@ -126,7 +120,7 @@ export class Responder {
         return { message: refuse(query, RCODE.SERVFAIL) };
     }
     if (query.type === TYPE.ANY && found.kind !== 'nxdomain')
-      return { message: this.#write(query, RCODE.NOERROR, [anyRecord(query.name)]), keep: ONE_WAY };
+      return { message: this.#write(query, RCODE.NOERROR, [anyRecord(query.name)]), keep: 'alone' };
     if (found.kind === 'elsewhere') {
       const message = outside.message(query);
       return message instanceof Promise ? message.then((buffer) => ({ message: buffer })) : { message };
@@ -142,17 +136,17 @@ export class Responder {
     const records = shuffled(found.records);
     const orders = Math.min(records.length, MOST_ORDERS);
     // Turned on by the same steps: with few addresses each is first equally often.
-    const more = (order: number): Buffer => {
+    const make = (order: number): Buffer => {
       const first = Math.floor((order * records.length) / orders);
       const turned = [...records.slice(first), ...records.slice(0, first)];
       return this.#write(query, RCODE.NOERROR, turned, found.additionals);
     };
     const uses = records.length > MOST_ORDERS ? MOST_USES : Number.POSITIVE_INFINITY;
-    return { message: more(0), keep: { orders, uses, more } };
+    return { message: make(0), keep: orders === 1 ? 'alone' : { orders, uses, make } };
   }
 
   #deny(query: Query, rcode: number): Outcome {
-    return { message: this.#write(query, rcode, []), keep: ONE_WAY };
+    return { message: this.#write(query, rcode, []), keep: 'alone' };
   }
 
   /** Follows an alias until its addresses, in the zone or outside; all of the way is in the answer. */
@@ -161,7 +155,7 @@ export class Responder {
     const answers: ResourceRecord[] = [first.record];
     let target = first.target;
     if (query.type === TYPE.CNAME)
-      return { message: this.#write(query, RCODE.NOERROR, answers), keep: ONE_WAY };
+      return { message: this.#write(query, RCODE.NOERROR, answers), keep: 'alone' };
     while (answers.length <= MOST_ALIASES) {
       const next = zone.lookup(target, query.type);
       if (next.kind === 'elsewhere') {
