@@ -17,8 +17,10 @@ export function applyPlan(plan: FabricPlan, at: FabricLocation): void {
 interface Applied {
   /** The namespace that had the name; another one may get it later, even with the same number. */
   id: number;
+  /** All but the filter. */
   plan: string;
-  filter?: FilterPlan | undefined;
+  filter: FilterPlan | undefined;
+  filterText: string | undefined;
 }
 
 /** A namespace whose plan is to be carried out. */
@@ -26,7 +28,8 @@ interface Change extends Applied {
   namespace: NamespacePlan;
   /** The first time in this process: nothing about it is known. */
   unknown: boolean;
-  /** What its filter was brought to before. */
+  /** More than the filter has changed. The health of a load balancer's nodes is in the filter alone. */
+  beyondFilter: boolean;
   filterBefore: FilterPlan | undefined;
 }
 
@@ -74,13 +77,17 @@ export class Fabric {
     if (changes.size === 0) return;
 
     using sockets = new Sockets(this.#at);
-    for (const [name, { namespace, filterBefore }] of changes) {
+    for (const [name, { namespace, beyondFilter, filterBefore }] of changes) {
       const path = this.#at.pathOf(name);
       if (namespace.filter) applyFilter(namespace.filter, path, filterBefore);
+      if (!beyondFilter) continue;
       for (const [key, value] of Object.entries(namespace.sysctls ?? {})) setNetSysctl(path, key, value);
     }
-    for (const [name, { namespace }] of changes) {
-      if (namespace.role === 'router') removeExtraLinks(sockets.in(name), ends.get(name) ?? []);
+    const more = [...changes].filter(([, { beyondFilter }]) => beyondFilter).map(([name]) => name);
+    for (const name of more) {
+      if (plan.namespaces.get(name)!.role === 'router') {
+        removeExtraLinks(sockets.in(name), ends.get(name) ?? []);
+      }
     }
     const isUnknown = (end: LinkEnd): boolean => changes.get(end.namespace)?.unknown === true;
     const doubtful = plan.cables.filter(
@@ -88,11 +95,12 @@ export class Fabric {
     );
     const made = connect(doubtful, sockets.in, this.#at);
     // A new end needs its addresses and routes also where the plan is what it was.
-    const touched = new Set([...changes.keys(), ...made.flatMap(({ a, b }) => [a.namespace, b.namespace])]);
+    const touched = new Set([...more, ...made.flatMap(({ a, b }) => [a.namespace, b.namespace])]);
     for (const name of touched) configure(plan.namespaces.get(name)!, sockets.in(name));
 
-    for (const [name, { id, plan: text, filter }] of changes)
-      this.#applied.set(name, { id, plan: text, filter });
+    for (const [name, { id, plan: text, filter, filterText }] of changes) {
+      this.#applied.set(name, { id, plan: text, filter, filterText });
+    }
     this.#cables = new Set(plan.cables.map(cableKey));
   }
 
@@ -114,12 +122,15 @@ export class Fabric {
       this.#applied.delete(name);
       id = namespaceId(path)!;
     }
-    const plan = JSON.stringify([namespace, ends]);
+    const { filter, ...rest } = namespace;
+    const plan = JSON.stringify([rest, ends]);
+    const filterText = JSON.stringify(filter);
     const before = this.#applied.get(name);
-    if (before?.id === id && before.plan === plan) return undefined;
     const unknown = before?.id !== id;
-    const filterBefore = unknown ? undefined : before?.filter;
-    return { id, plan, namespace, unknown, filter: namespace.filter, filterBefore };
+    const beyondFilter = unknown || before.plan !== plan;
+    if (!beyondFilter && before.filterText === filterText) return undefined;
+    const filterBefore = unknown ? undefined : before.filter;
+    return { id, plan, filter, filterText, namespace, unknown, beyondFilter, filterBefore };
   }
 }
 

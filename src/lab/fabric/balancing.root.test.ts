@@ -3,11 +3,12 @@ import type { LoadBalancerRule } from '../azure/types.ts';
 import type { FabricModel } from './model.ts';
 import { linkName, namespaceOf, PORT_PREFIX } from './names.ts';
 import { TestFabric, testModel, testNode } from './testing.ts';
-import { Puppet } from './testing-puppet.ts';
+import { Puppet, Puppets } from './testing-puppet.ts';
 
 /** Needs root. Load balancers with real connections between namespaces. */
 const fabric = new TestFabric();
-const puppets = new Map<string, Puppet>();
+const puppets = new Puppets(fabric.at.pathOf);
+const puppet = (namespace: string) => puppets.in(namespace);
 /** Milliseconds to wait for what must not come. */
 const SHORT = 700;
 
@@ -64,15 +65,6 @@ function model(healthy: Record<string, string[]> = {}): FabricModel {
   return base;
 }
 
-function puppet(namespace: string): Puppet {
-  let found = puppets.get(namespace);
-  if (!found) {
-    found = new Puppet(fabric.at.pathOf(namespace));
-    puppets.set(namespace, found);
-  }
-  return found;
-}
-
 /** A node takes a frontend's packets as its own, in the place of the Service tables of its agent. */
 async function serve(node: string, address: string): Promise<void> {
   const namespace = namespaceOf.node(node);
@@ -91,7 +83,7 @@ beforeAll(async () => {
   for (const node of ['two-0', 'two-1']) await serve(node, OTHERS);
 });
 afterAll(() => {
-  for (const each of puppets.values()) each.kill();
+  puppets.kill();
   fabric.remove();
 });
 

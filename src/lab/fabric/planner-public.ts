@@ -115,5 +115,7 @@ export function planEgress(
   ].map((outbound) => outbound?.idleTimeoutInMinutes ?? 0);
   router.sysctls = {
     'netfilter/nf_conntrack_tcp_timeout_established': Math.max(LEAST_IDLE, ...minutes.map((m) => m * 60)),
+    // The SNAT port of a connection that ended by FIN is given again at once, but of one that was reset only then.
+    'netfilter/nf_conntrack_tcp_timeout_close': 1,
   };
 }

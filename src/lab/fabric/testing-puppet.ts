@@ -170,3 +170,26 @@ export class Puppet {
     this.#child.kill('SIGKILL');
   }
 }
+
+/** One puppet in each namespace that a test uses. */
+export class Puppets {
+  readonly #pathOf: (namespace: string) => string;
+  readonly #all = new Map<string, Puppet>();
+
+  constructor(pathOf: (namespace: string) => string) {
+    this.#pathOf = pathOf;
+  }
+
+  in(namespace: string): Puppet {
+    let puppet = this.#all.get(namespace);
+    if (!puppet) {
+      puppet = new Puppet(this.#pathOf(namespace));
+      this.#all.set(namespace, puppet);
+    }
+    return puppet;
+  }
+
+  kill(): void {
+    for (const puppet of this.#all.values()) puppet.kill();
+  }
+}
