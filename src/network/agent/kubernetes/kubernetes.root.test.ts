@@ -1,65 +1,28 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { KubeClient } from '../../../kube/client.ts';
-import { loadKubeConfig } from '../../../kube/kube-config.ts';
-import { CONFIG_MAPS, EVENTS, NODES, PODS } from '../../../kube/resources.ts';
-import type { Node, NodeCondition } from '../../../kube/types.ts';
-import { startTestApiServer, type TestApiServer } from '../../../lab/kubernetes/server/testing.ts';
+import type { KubeClient } from '../../../kube/client.ts';
+import { EVENTS, NODES, PODS } from '../../../kube/resources.ts';
+import type { NodeCondition } from '../../../kube/types.ts';
 import { bundleAgent, memoryOf, NOTHING_LEFT, TestNode } from '../testing.ts';
+import { NodeCluster } from '../testing-cluster.ts';
 
-/** The agent in a node of its own, on the embedded API server, through a relay into the node's namespace. */
+/** The agent in a node of its own, on the embedded API server. */
 let bundle: string;
 let node: TestNode;
-let api: TestApiServer;
+let cluster: NodeCluster;
 let admin: KubeClient;
-let relay: Server;
 let source: string[];
-let away = false;
-const sockets = new Set<Socket>();
 
 beforeAll(async () => {
   bundle = await bundleAgent();
   node = new TestNode(bundle);
-  api = await startTestApiServer();
-  admin = new KubeClient(loadKubeConfig({ kubeconfig: api.kubeconfig }));
-  const { port } = new URL(api.url);
-  relay = createServer((near) => {
-    const far = connect(Number(port), '127.0.0.1');
-    near.pipe(far).pipe(near);
-    for (const [socket, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-    }
-    if (away) near.destroy();
-  });
-  await new Promise<void>((resolve) => relay.listen(node.path('api.sock'), resolve));
-  node.net.run('node', 'ip', 'link', 'set', 'lo', 'up');
-  node.net.spawn('node', [
-    'socat',
-    `TCP-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr`,
-    `UNIX-CONNECT:${node.path('api.sock')}`,
-  ]);
-  const kubeconfig = await api.kubeconfigFor('flyover-agent', ['system:masters']);
-  source = ['--kubeconfig', kubeconfig, '--node-name', 'n1', '--no-conflist', '--cri', '/nowhere.sock'];
-  await admin.create(CONFIG_MAPS, {
-    metadata: { namespace: 'kube-system', name: 'flyover-config' },
-    data: { podCIDRs: '10.244.0.0/16', cooldownSeconds: '0' },
-  });
+  cluster = await NodeCluster.start(node);
+  ({ admin, source } = cluster);
 });
 
 afterAll(async () => {
   await node.close();
-  admin.close();
-  relay.close();
-  await api.close();
+  await cluster.close();
   rmSync(bundle);
 });
 
@@ -80,14 +43,11 @@ const condition = async (): Promise<NodeCondition | undefined> =>
 it('waits for its Node and its block, then serves and says so', async () => {
   await node.start({}, { source, ready: false });
   await node.logged(/is no Node of this cluster/);
-  await admin.create(NODES, { metadata: { name: 'n1' } } as Node);
-  const address = { status: { addresses: [{ type: 'InternalIP', address: '10.0.1.4' }] } };
-  await admin.patch(NODES, { name: 'n1' }, address, { type: 'strategic', subresource: 'status' });
+  await cluster.addNode();
   await node.logged(/has no block for pods yet/);
   expect(existsSync(node.path('run/agent.sock'))).toBe(false);
   expect((await until(condition)).status).toBe('True');
-  const block = { spec: { podCIDR: '10.244.5.0/24', podCIDRs: ['10.244.5.0/24'] } };
-  await admin.patch(NODES, { name: 'n1' }, block, { type: 'merge' });
+  await cluster.giveBlock();
   await node.logged(/configuration applied/);
   await until(async () => (await condition())?.reason === 'FlyoverIsUp');
 });
@@ -104,14 +64,13 @@ it('attaches pods, and knows whose addresses they have', async () => {
 });
 
 it('follows the settings; a bad one is an event, and changes nothing', async () => {
-  const key = { namespace: 'kube-system', name: 'flyover-config' };
-  await admin.patch(CONFIG_MAPS, key, { data: { routing: 'bgp' } }, { type: 'merge' });
+  await cluster.setting({ routing: 'bgp' });
   const event = await until(async () =>
     (await admin.list(EVENTS)).items.find((one) => one.reason === 'InvalidSettings'),
   );
   expect(event.message).toContain("routing 'bgp' is not one of the choices; use fabric, direct, vxlan, auto");
   expect(node.page('/readyz')).toBe('ok\n');
-  await admin.patch(CONFIG_MAPS, key, { data: { routing: 'fabric', maxPods: '50' } }, { type: 'merge' });
+  await cluster.setting({ routing: 'fabric', maxPods: '50' });
   await node.logged(/configuration applied/);
 });
 
@@ -129,8 +88,7 @@ it('costs little more than without a cluster', async () => {
 });
 
 it('works on without an API server, also after a restart', async () => {
-  away = true;
-  for (const socket of sockets) socket.destroy();
+  cluster.away = true;
   expect((await node.add('two'))?.exit).toBe(0);
   await node.stop('SIGKILL');
   expect(node.net.pings('one', '10.0.1.1')).toBe(true);
@@ -141,8 +99,8 @@ it('works on without an API server, also after a restart', async () => {
   expect(JSON.parse(readFileSync(node.path('state/kubernetes.json'), 'utf8')).nodeBlocks).toEqual([
     '10.244.5.0/24',
   ]);
-  await api.restart();
-  away = false;
+  await cluster.api.restart();
+  cluster.away = false;
   await until(async () => node.metric('flyover_kubernetes_connected') === 1);
   for (const name of ['two', 'three']) expect((await node.cni('DEL', name))?.exit).toBe(0);
   expect(node.leftovers()).toEqual(NOTHING_LEFT);

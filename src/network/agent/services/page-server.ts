@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { Backoff } from '../../../kube/backoff.ts';
 
 /** What a page says. */
@@ -54,6 +54,8 @@ export class PageServer {
   }
 
   #listen(address: string, backoff: Backoff, first: boolean): void {
+    // Not imported: a bundle would load it at its start, on every node, wanted or not.
+    const { createServer } = process.getBuiltinModule('node:http');
     const server = createServer({ requestTimeout: TIMEOUT_MS, keepAliveTimeout: 0 }, (request, response) => {
       const { method = '', url = '/' } = request;
       const get = method === 'GET' || method === 'HEAD';

@@ -137,7 +137,7 @@ export async function until<T>(
   for (const end = performance.now() + 60_000; performance.now() < end; ) {
     const value = await read();
     if (value) return value;
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
   throw new Error('it did not come');
 }
