@@ -3,8 +3,8 @@ import type { LoadBalancer } from '../azure/types.ts';
 import type { MapElement } from './plan.ts';
 
 /**
- * Values of the hash that connections are spread by. Constant, because the kernel's modulus is: nodes share them.
- * With n nodes one has at most 1 + n / 256 times the connections of another.
+ * Values of the hash that connections are spread by. Constant, because the kernel's modulus is: nodes share them, and
+ * of two healthy nodes one has at most two more than the other.
  */
 export const BUCKETS = 256;
 /** Minutes that a flow may be idle. Each rule of a load balancer gets the next longer. */

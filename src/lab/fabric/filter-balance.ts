@@ -28,12 +28,15 @@ import { LEDGERS, MAPS, SETS } from './filter-sets.ts';
  * balances its own frontends only.
  *
  * Flows are remembered by the table itself and not by conntrack: a routing domain tracks nothing, and all that is not
- * for a frontend would pay for it. A flow lives as long as the rule's idle timeout says since its last packet in either direction.
+ * for a frontend would pay for it. A flow lives as long after its last packet, in either direction, as the rule's idle
+ * timeout says.
  *
  * Fragments have no ports and are dropped: Azure's does not forward them either.
  */
 
 const MINUTE = 60_000;
+/** Milliseconds that a flow lives which nobody has answered: a flood of them is not to fill the table for long. */
+const NEW_FLOW = MINUTE;
 const rule = [ip('daddr'), meta('l4proto'), th('dport')];
 const flow = [ip('saddr'), ip('daddr'), meta('l4proto'), th('sport'), th('dport')];
 const flowOfAnswer = [ip('daddr'), ip('saddr'), meta('l4proto'), th('dport'), th('sport')];
@@ -104,9 +107,11 @@ export function balancingChains(): ChainPlan[] {
         [
           setMark(group),
           setMark(mapped([meta('mark'), jhash(flow, BUCKETS, { seed: HASH_SEED })], MAPS.buckets)),
-          vmap(rule, MAPS.rules),
+          updateSet(flow, LEDGERS.flows, { data: meta('mark'), timeout: NEW_FLOW }),
+          accept(),
         ],
         [setMark(group), match(meta('mark'), NOBODY), ...refuse('no_healthy_node')],
+        [setMark(group), ...refuse('too_many_flows')],
         refuse('no_rule'),
       ],
     },

@@ -23,6 +23,7 @@ export const REFUSALS = {
   inbound: 'a new connection from the uplink',
   no_rule: 'to a frontend of a load balancer, and to no port that a rule is for',
   no_healthy_node: 'to a rule of a load balancer none of whose nodes is healthy',
+  too_many_flows: 'a new connection to a frontend, with as many open as its cluster can have',
   no_outbound:
     'to the internet, from a node of a cluster with outbound type none, or with an outbound that is not there',
   snat_exhausted:
