@@ -7,6 +7,7 @@ import { operator } from './operator.ts';
 import { pods } from './pods.ts';
 import type { Bench } from './result.ts';
 import { roundtrip } from './roundtrip.ts';
+import { services } from './services.ts';
 import { throughput } from './throughput.ts';
 
 /** Every bench, in the order in which they run. */
@@ -14,6 +15,7 @@ export const benches: readonly Bench[] = [
   cni,
   throughput,
   roundtrip,
+  services,
   nodeMemory,
   clusterReady,
   pods,
