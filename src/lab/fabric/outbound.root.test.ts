@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ConntrackSocket } from '../../kernel/conntrack/index.ts';
+import { NftSocket } from '../../kernel/nft/index.ts';
 import type { Outbound } from '../azure/types.ts';
 import type { FabricModel } from './model.ts';
 import { namespaceOf } from './names.ts';
@@ -54,6 +56,11 @@ const web = (port = 80, patience?: number) => ({ address: WEB, port, ...(patienc
 const usage = (address: string) =>
   snatUsage(fabric.at.pathOf(hub)).nodes.find(({ nodeAddress }) => nodeAddress === address)!;
 
+function forgetConnections(): void {
+  using conntrack = ConntrackSocket.open({ netns: fabric.at.pathOf(hub) });
+  for (const connection of conntrack.list()) conntrack.delete(connection);
+}
+
 beforeAll(async () => {
   fabric.apply(model());
   for (const port of [80, 81]) await puppet(namespaceOf.host('web')).listen('web', WEB, port);
@@ -63,9 +70,7 @@ beforeAll(async () => {
   await puppet(namespaceOf.host('near')).listen('near', '10.0.1.9', 80);
 });
 /** Nothing is left of the connections of the test before. */
-beforeEach(() => {
-  fabric.run(hub, 'conntrack', '-F');
-});
+beforeEach(forgetConnections);
 afterAll(() => {
   puppets.kill();
   fabric.remove();
@@ -133,8 +138,11 @@ describe('loadBalancer', () => {
   test('a new supervisor counts on, and leaves connections alone', async () => {
     fabric.apply(model(balanced(8)));
     const held = await node('one-0').openMany(Array.from({ length: 8 }, () => web()));
+    const commits = vi.spyOn(NftSocket.prototype, 'commit');
     fabric.forget();
     fabric.apply(model(balanced(8)));
+    expect(commits).not.toHaveBeenCalled();
+    commits.mockRestore();
     expect(await node('one-0').open(web(80, SHORT))).toMatchObject({ error: 'timeout' });
     await expect.poll(() => usage('10.0.1.4').refused, { timeout: 50_000 }).toBeGreaterThan(0);
     for (const { connection } of held) {
@@ -229,7 +237,7 @@ describe('a change of type while connections are open', () => {
       among,
     );
     fabric.apply(types[0]!);
-    fabric.run(hub, 'conntrack', '-F');
+    forgetConnections();
     const spoofed = () => fabric.refused(namespaceOf.internet(), 'spoofed');
     const before = spoofed();
     for (const plan of types) {
