@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process';
 import type { webcrypto } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { KubeClient } from './client.ts';
 import { isKubeError, KubeConnectionError } from './error.ts';
 import { NODES, PODS, pathOf, resourceType } from './resources.ts';
@@ -43,6 +45,27 @@ describe('a client', () => {
       reason: 'NotFound',
     });
     expect(api.requests[0]).toBe('POST /api/v1/namespaces/default/pods?fieldManager=me');
+  });
+
+  test('gives up also on a server that takes no connection', async () => {
+    // Nobody accepts, and once its queue is full the kernel drops who comes, as a firewall would.
+    const listen = `require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, function () { console.log(this.address().port) })`;
+    const server = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [line] = (await once(server.stdout, 'data')) as [Buffer];
+    server.kill('SIGSTOP');
+    const port = Number(line.toString());
+    const queue = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
+    const impatient = new KubeClient(
+      { ...api.config, server: `http://127.0.0.1:${port}` },
+      { timeoutMs: 300 },
+    );
+    onTestFinished(() => {
+      impatient.close();
+      for (const socket of queue) socket.destroy();
+      server.kill('SIGKILL');
+    });
+    await expect.poll(() => queue.filter((socket) => !socket.connecting).length).toBeGreaterThan(0);
+    await expect(impatient.list(NODES)).rejects.toThrow('no answer in 0.3 s');
   });
 
   test('waits as long as a busy server says, and asks again', async () => {

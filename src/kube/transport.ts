@@ -14,6 +14,8 @@ export interface Call {
   readonly timeoutMs: number;
 }
 
+/** A server that is there takes a connection within this, in milliseconds; the kernel by itself tries for two minutes. */
+const CONNECT_MS = 10_000;
 /** Connections at a time for ordinary calls; watches have their own, for each holds one for minutes. */
 const MOST_SOCKETS = 32;
 /** A refusal's body; the rest of a longer one is nobody's Status. */
@@ -89,12 +91,27 @@ export class Transport {
     };
     return new Promise((resolve, reject) => {
       const sent = this.#secure ? this.#https.request(options) : this.#http.request(options);
-      sent.setTimeout(call.timeoutMs, () =>
-        sent.destroy(
-          Object.assign(new Error(`no answer in ${call.timeoutMs / 1000} s`), { code: 'ETIMEDOUT' }),
-        ),
-      );
-      sent.on('response', resolve);
+      const giveUp = (what: string, ms: number): void =>
+        void sent.destroy(Object.assign(new Error(`${what} in ${ms / 1000} s`), { code: 'ETIMEDOUT' }));
+      const silent = (): void => giveUp('no answer', call.timeoutMs);
+      // A request's own timeout begins when it has its connection.
+      const connectMs = Math.min(CONNECT_MS, call.timeoutMs);
+      let connecting: NodeJS.Timeout | undefined;
+      const answering = setTimeout(silent, call.timeoutMs);
+      sent.on('socket', (socket) => {
+        if (sent.reusedSocket) return;
+        connecting = setTimeout(() => giveUp('no connection', connectMs), connectMs);
+        socket.once(this.#secure ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
+      });
+      sent.setTimeout(call.timeoutMs, silent);
+      sent.on('close', () => {
+        clearTimeout(connecting);
+        clearTimeout(answering);
+      });
+      sent.on('response', (response) => {
+        clearTimeout(answering);
+        resolve(response);
+      });
       sent.on('error', (error) => reject(this.#unreachable(call, error, sent.reusedSocket)));
       sent.end(call.body);
     });
