@@ -17,7 +17,10 @@ export interface Cloud {
     gone: readonly string[],
     alive: ReadonlySet<string>,
   ): ReadonlyMap<string, Outcome>;
-  /** Nodes that get connections, by `<load balancer>/<rule>`: all rules of the cluster. */
+  /**
+   * Nodes that get connections, by `<load balancer>/<rule>`: all rules of the cluster.
+   * @throws Error when the fabric does not take it; to be told again
+   */
   setHealth(nodes: ReadonlyMap<string, readonly string[]>): void;
   /** What {@link setHealth} was told last, also by a former supervisor. */
   health(): ReadonlyMap<string, readonly string[]>;

@@ -47,6 +47,8 @@ export class LoadBalancerController {
   readonly #health: HealthWatch;
   readonly #events: EventRecorder;
   readonly #writer: ServiceWriter;
+  /** Services that could not have what they want. */
+  readonly #failing = new Set<string>();
   #started = false;
 
   constructor(options: ControllerOptions) {
@@ -136,10 +138,16 @@ export class LoadBalancerController {
   }
 
   async #sync(key: string, signal: AbortSignal): Promise<void> {
+    this.#failing.delete(key);
     const service = this.#services.get(key);
     if (!service) return;
     if (wantsLoadBalancer(service)) await this.#ensure(service, signal);
     else if (this.#concerns(service)) await this.#release(service);
+  }
+
+  /** Something was given back: somebody may be waiting for just that. */
+  #tryAgain(): void {
+    for (const key of this.#failing) this.#queue.add(key);
   }
 
   async #ensure(service: Service, signal: AbortSignal): Promise<void> {
@@ -155,7 +163,11 @@ export class LoadBalancerController {
         await this.#writer.addFinalizer(service);
       }
       const { address, changed } = await this.#batch.ensure(wish);
-      if (changed) announce();
+      if (changed) {
+        announce();
+        // It may have left what it had.
+        if (addressInStatus(service) !== undefined) this.#tryAgain();
+      }
       this.#health.refresh();
       if (changed || addressInStatus(service) !== address) {
         announce();
@@ -179,6 +191,7 @@ export class LoadBalancerController {
     try {
       await this.#batch.release(ownerOf(service));
       this.#health.refresh();
+      this.#tryAgain();
       await this.#writer.forget(service);
     } catch (error) {
       if (isKubeError(error, 404, 409)) return;
@@ -191,6 +204,7 @@ export class LoadBalancerController {
   /** In upstream's words. */
   #failed(service: Service, what: 'ensure' | 'delete', error: Error): void {
     const text = `Error syncing load balancer: failed to ${what} load balancer: ${error.message}`;
+    this.#failing.add(keyOfObject(service));
     this.#events.event(service, 'Warning', 'SyncLoadBalancerFailed', text);
   }
 
@@ -206,6 +220,7 @@ export class LoadBalancerController {
     const orphans = [...new Set(names)].filter((owner) => !alive.has(owner));
     await Promise.all(orphans.map((owner) => this.#batch.release(owner)));
     this.#health.refresh();
+    if (orphans.length > 0) this.#tryAgain();
   }
 
   /** A Service that has its address is used at once: its rules should have nodes by then. */

@@ -8,6 +8,8 @@ import { Prober } from './prober.ts';
 
 /** What is learned within so many milliseconds is told together. */
 const TOGETHER_MS = 20;
+/** When the fabric did not take it, it is told again. */
+const AGAIN_MS = 2000;
 
 export interface HealthWatchOptions {
   readonly cloud: Cloud;
@@ -79,6 +81,7 @@ export class HealthWatch {
       this.#options.cloud.setHealth(healthy);
     } catch (error) {
       this.#options.log.error({ err: error }, 'the fabric does not follow the health of nodes');
+      this.#soon(AGAIN_MS);
     }
   }
 
@@ -89,8 +92,8 @@ export class HealthWatch {
     this.#prober.close();
   }
 
-  #soon(): void {
-    this.#timer ??= setTimeout(() => this.publish(), TOGETHER_MS).unref();
+  #soon(milliseconds = TOGETHER_MS): void {
+    this.#timer ??= setTimeout(() => this.publish(), milliseconds).unref();
   }
 
   /** After a restart what was known before goes on until the nodes say otherwise. */

@@ -14,6 +14,8 @@ export class ClusterCloud implements Cloud {
   readonly #cluster: string;
   readonly #saveHealth: () => void;
   #balancers: readonly NamedBalancer[] | undefined;
+  /** The fabric did not take what it was told last. */
+  #behind = false;
 
   /** @param saveHealth - called when `healthyNodes` has changed */
   constructor(lab: LabContext, cluster: string, saveHealth: () => void) {
@@ -51,11 +53,13 @@ export class ClusterCloud implements Cloud {
     const mine = [...healthyNodes.keys()].filter((key) => key.startsWith(`${this.#cluster}/`));
     const extra = mine.filter((key) => !wanted.has(key));
     const changed = [...wanted].filter(([key, healthy]) => !same(healthyNodes.get(key), healthy));
-    if (extra.length + changed.length === 0) return;
+    if (extra.length + changed.length === 0 && !this.#behind) return;
     for (const key of extra) healthyNodes.delete(key);
     for (const [key, healthy] of changed) healthyNodes.set(key, healthy);
     this.#saveHealth();
+    this.#behind = true;
     this.#lab.applyFabric();
+    this.#behind = false;
   }
 
   health(): ReadonlyMap<string, readonly string[]> {

@@ -181,7 +181,7 @@ describe('a Service of type LoadBalancer', () => {
     expect(balancers()).toEqual([]);
   });
 
-  test('whose port is taken says so in an event; when the other one has gone it gets it at its next turn', async () => {
+  test('whose port is taken says so in an event; when the other one has gone it gets it', async () => {
     await cloud.create(1);
     await cloud.service('web');
     const address = await cloud.granted('web');
@@ -197,8 +197,6 @@ describe('a Service of type LoadBalancer', () => {
     await cloud.client.delete(SERVICES, { namespace: 'default', name: 'web' });
     await expect.poll(() => cloud.read('web'), PATIENCE).toBeUndefined();
     // The address outlives the Service that it was made for: another one has it.
-    const key = { namespace: 'default', name: 'late' };
-    await cloud.client.patch(SERVICES, key, { metadata: { labels: { again: 'yes' } } }, { type: 'merge' });
     expect(await cloud.granted('late')).toBe(address);
   });
 
@@ -257,6 +255,32 @@ describe('nodes', () => {
     await cloud.granted('web');
     expect(Object.values(balancers()[0]!.healthy)).toEqual([[]]);
   });
+});
+
+test('a cluster whose API was away goes on, and gets what was asked for meanwhile', async () => {
+  await cloud.create(1);
+  await cloud.service('web');
+  await cloud.granted('web');
+  await cloud.api.restart();
+  await expect.poll(() => cloud.service('next').catch(() => undefined), PATIENCE).toBeDefined();
+  await cloud.granted('next');
+  expect(balancers()[0]!.frontends).toHaveLength(2);
+});
+
+test('a fabric that does not take the health of nodes is told again', async () => {
+  const [node] = await cloud.create(1);
+  await cloud.service('web');
+  await cloud.granted('web');
+  const label = 'node.kubernetes.io/exclude-from-external-load-balancers';
+  const { applied } = cloud.lab;
+  cloud.lab.fabricFailure = new Error('no more rules');
+  const body = { metadata: { labels: { [label]: '' } } };
+  await cloud.client.patch(NODES, { name: node! }, body, { type: 'merge' });
+  await expect
+    .poll(() => cloud.lab.logged, PATIENCE)
+    .toContain('the fabric does not follow the health of nodes');
+  await expect.poll(() => cloud.lab.applied, PATIENCE).toBe(applied + 1);
+  expect(Object.values(balancers()[0]!.healthy)).toEqual([[]]);
 });
 
 describe('a supervisor that comes after another', () => {

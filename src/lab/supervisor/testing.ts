@@ -124,6 +124,8 @@ export class TestLab {
   readonly lab: Lab;
   /** The last plan that was applied. */
   plan: FabricPlan = { namespaces: new Map(), cables: [] };
+  /** Applications that went well. */
+  applied = 0;
   /** Thrown by the next application. */
   fabricFailure: Error | undefined;
   /** The doors of clusters with an autoscaler. */
@@ -154,6 +156,7 @@ export class TestLab {
           const failure = this.fabricFailure;
           this.fabricFailure = undefined;
           if (failure) throw failure;
+          this.applied++;
         },
         forget: () => this.gone.clear(),
       },
