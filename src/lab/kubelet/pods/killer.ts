@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Gate } from '../../gate.ts';
 import { type CriClient, isCriError } from '../cri.ts';
 import type { PodEvents } from '../events.ts';
 import {
@@ -14,12 +15,15 @@ import { type ContainerState, isActive, type PodRuntime } from '../runtime-state
 
 /** The least that a container gets between the stop signal and SIGKILL, when its hook used the time up. Seconds. */
 const LEAST_GRACE = 2;
+/** Sandboxes that end at a time. */
+const AT_ONCE = 8;
 
 /** Ends containers and pods with their hooks and their time. */
 export class Killer {
   readonly #cri: CriClient;
   readonly #events: PodEvents;
   readonly #nodeIp: string;
+  readonly #gate = new Gate(AT_ONCE);
   /** When those being ended will be killed, by container id; milliseconds since 1970. */
   readonly #deadlines = new Map<string, number>();
 
@@ -85,10 +89,9 @@ export class Killer {
   }
 
   /**
-   * Ends a pod: containers at once, then sidecars in reverse order, then its sandboxes with their network. What has
-   * ended already is no error.
+   * Ends a pod's containers: all at once, then sidecars in reverse order. What has ended already is no error.
    */
-  async pod(pod: KubeletPod, runtime: PodRuntime, graceSeconds = gracePeriod(pod)): Promise<void> {
+  async containers(pod: KubeletPod, runtime: PodRuntime, graceSeconds = gracePeriod(pod)): Promise<void> {
     const until = Date.now() + graceSeconds * 1000;
     const podIp = runtime.sandboxes[0]?.addresses[0] ?? '';
     const active = runtime.containers.filter((each) => isActive(each) || each.state === 'created');
@@ -103,7 +106,23 @@ export class Killer {
         await this.container(pod, each, podIp, { graceSeconds: Math.min(graceSeconds, left) });
       }
     }
-    for (const sandbox of runtime.sandboxes) await unlessGone(this.#cri.stopPodSandbox(sandbox.id));
+  }
+
+  /**
+   * Ends what is left of a pod whose containers have ended, its network too, and then does `after`. A few pods at a time: a
+   * node's processors are busy with each, and of many that are begun together none is through before all are.
+   */
+  async sandboxes<T>(runtime: PodRuntime, after: () => Promise<T>): Promise<T> {
+    return await this.#gate.run(async () => {
+      for (const sandbox of runtime.sandboxes) await unlessGone(this.#cri.stopPodSandbox(sandbox.id));
+      return await after();
+    });
+  }
+
+  /** Ends a whole pod, containers first. */
+  async pod(pod: KubeletPod, runtime: PodRuntime, graceSeconds?: number): Promise<void> {
+    await this.containers(pod, runtime, graceSeconds);
+    await this.sandboxes(runtime, async () => undefined);
   }
 
   /** Shortens the time of the pod's containers that are being ended: somebody cannot wait so long. */

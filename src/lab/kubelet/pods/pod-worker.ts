@@ -347,11 +347,14 @@ export class PodWorker {
     const { cri, killer, probes, volumes, cgroups, statuses, images } = this.#parts;
     const { uid } = this.#pod;
     this.#report(runtime, false);
-    await killer.pod(this.pod, runtime);
-    const after = await this.#refresh();
-    probes.remove(uid);
-    this.#report(after, true);
-    await Promise.all([this.#gone ? undefined : statuses.flush(uid), this.#removeSandboxes(cri, after)]);
+    await killer.containers(this.pod, runtime);
+    await killer.sandboxes(runtime, async () => {
+      const after = await this.#refresh();
+      probes.remove(uid);
+      this.#report(after, true);
+      await this.#removeSandboxes(cri, after);
+    });
+    if (!this.#gone) await statuses.flush(uid);
     await volumes.tearDown(uid, true);
     cgroups.remove(uid);
     rmSync(podLogFolder(this.#pod), { recursive: true, force: true });
