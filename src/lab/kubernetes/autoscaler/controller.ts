@@ -18,7 +18,7 @@ import { NodeInfo, type PodInfo, podInfo } from '../scheduler/node-info.ts';
 import type { Snapshot } from '../scheduler/snapshot.ts';
 import { type NodePool, type NodePools, POOL_LABEL } from './node-pools.ts';
 import { movable, unneeded } from './scale-down.ts';
-import { planScaleUp } from './scale-up.ts';
+import { planScaleUp, TO_BE_DELETED } from './scale-up.ts';
 import { statusText } from './status.ts';
 
 export interface AutoscalerOptions {
@@ -32,7 +32,6 @@ export interface AutoscalerOptions {
   threshold?: number;
 }
 
-const TAINT = 'ToBeDeletedByClusterAutoscaler';
 const STATUS = 'cluster-autoscaler-status';
 const COMPONENT = 'cluster-autoscaler';
 /** How long pods may take to leave a node. */
@@ -263,9 +262,9 @@ export class Autoscaler {
 
   async #taint(name: string, on: boolean): Promise<void> {
     const node = await this.#context.client.get(NODES, { name });
-    const rest = (node.spec?.taints ?? []).filter((taint) => taint.key !== TAINT);
+    const rest = (node.spec?.taints ?? []).filter((taint) => taint.key !== TO_BE_DELETED);
     const value = String(Math.floor(Date.now() / 1000));
-    const taints = on ? [...rest, { key: TAINT, value, effect: 'NoSchedule' }] : rest;
+    const taints = on ? [...rest, { key: TO_BE_DELETED, value, effect: 'NoSchedule' }] : rest;
     await merge(this.#context, NODES, node, {
       metadata: { resourceVersion: node.metadata.resourceVersion },
       spec: { taints: taints.length ? taints : null },

@@ -1,5 +1,6 @@
 // How many nodes pending pods need, by simulating the scheduler on new nodes. Pure.
 import type { Node } from '../controllers/common/objects.ts';
+import { isStateTaint } from '../controllers/node/health.ts';
 import { Filters } from '../scheduler/filters.ts';
 import { NodeInfo, type PodInfo } from '../scheduler/node-info.ts';
 import { replacing, schedule } from '../scheduler/schedule.ts';
@@ -18,6 +19,9 @@ export interface ScaleUpPlan {
   hopeless: { pod: PodInfo; reasons: Map<string, number> }[];
 }
 
+/** The taint of a node that the autoscaler empties. */
+export const TO_BE_DELETED = 'ToBeDeletedByClusterAutoscaler';
+
 let serial = 0;
 
 /** A node of the pool as it would come, with the pods that run on every node. */
@@ -27,7 +31,12 @@ export function newNode(pool: NodePool, daemons: readonly PodInfo[] = []): NodeI
   const node = {
     ...pool.template,
     metadata: { ...metadata, name, labels: { ...metadata.labels, 'kubernetes.io/hostname': name } },
-    spec,
+    // The example may be on its way in, or out.
+    spec: {
+      ...spec,
+      unschedulable: false,
+      taints: (spec?.taints ?? []).filter((t) => t.key !== TO_BE_DELETED && !isStateTaint(t)),
+    },
     status,
   } as Node;
   const info = new NodeInfo(node);

@@ -116,3 +116,20 @@ test.each<[string, PodShape, string | undefined]>([
   });
   expect(obstacle(at('n', { p: shape }), [budget])).toBe(why);
 });
+
+test('a new node has the taints of its kind, and not those of the state that the example is in', () => {
+  const template = node('example');
+  const keys = [
+    'node.kubernetes.io/not-ready',
+    'ToBeDeletedByClusterAutoscaler',
+    'node.kubernetes.io/unschedulable',
+  ];
+  template.spec = {
+    unschedulable: true,
+    taints: ['mine', ...keys].map((key) => ({ key, effect: 'NoSchedule' })),
+  };
+  const tolerant = { tolerations: [{ key: 'mine', operator: 'Exists' }] };
+  const plan = (one: PodShape) =>
+    planScaleUp([podInfo(pod('p', one))], world(), [pool('a', { template })], new Map()).scaleUps.length;
+  expect([plan({ spec: tolerant }), plan({})]).toEqual([1, 0]);
+});

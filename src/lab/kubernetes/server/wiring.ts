@@ -8,6 +8,7 @@ import { tableOf } from '../table/index.ts';
 import { decodeObject, validateCreate, validateUpdate } from '../validation/index.ts';
 import { defaultIngressClass } from './admission/ingresses.ts';
 import { namespaceLifecycle } from './admission/namespaces.ts';
+import { taintNewNode } from './admission/nodes.ts';
 import { defaultTolerations, priority, serviceAccount } from './admission/pods.ts';
 import { documents } from './documents.ts';
 import { replaying } from './replay.ts';
@@ -49,6 +50,7 @@ export function wire({ pki, onError }: WiringOptions): Plugins {
       priority,
       defaultTolerations,
       defaultIngressClass,
+      taintNewNode,
       crds.admit,
       ...auth.admission,
     ],

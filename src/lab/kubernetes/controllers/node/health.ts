@@ -76,6 +76,11 @@ export function unknownConditions(node: Node, now: number): NodeCondition[] | un
   return changed ? conditions : undefined;
 }
 
+/** Whether a taint speaks of the state that a node is in, and not of what it is: a node that is made after it has none of them. */
+export function isStateTaint({ key }: Taint): boolean {
+  return OWN_NO_SCHEDULE.has(key) || OWN_NO_EXECUTE.has(key);
+}
+
 /** When nodes were last heard of, by our own clock: other machines' clocks, and our own sleep, do not count. */
 export class Heartbeats {
   readonly #seen = new Map<string, { lease: string; ready: string; at: number }>();
