@@ -8,6 +8,8 @@ export interface Selection {
   matches(object: KubeObject): boolean;
   /** A quick test on the stored text that only ever says no rightly: spares the parsing of what cannot match. */
   mayMatch(text: string): boolean;
+  /** A field that has one value in all objects that match; undefined when there is none such. */
+  readonly only?: { field: string; value: string; fieldOf(object: KubeObject): string } | undefined;
 }
 
 export interface Requirement {
@@ -147,8 +149,14 @@ export function selectionOf(
   const needles = [...labels, ...fields]
     .filter((one) => one.operator === 'in' && one.values.length === 1 && NEEDLE.test(one.values[0]!))
     .map((one) => one.values[0]!);
+  const exact = fields.find(({ operator, values }) => operator === 'in' && values.length === 1);
   return {
     all: false,
+    only: exact && {
+      field: exact.key,
+      value: exact.values[0]!,
+      fieldOf: (object) => fieldOf(object, exact.key),
+    },
     matches: (object) =>
       labels.every((one) => meets(one, object.metadata?.labels?.[one.key])) &&
       fields.every((one) => meets(one, fieldOf(object, one.key))),

@@ -7,6 +7,8 @@ export type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
 export interface Selects {
   readonly all: boolean;
   matches(object: KubeObject): boolean;
+  /** A field that has one value in all objects that match. */
+  readonly only?: { field: string; value: string; fieldOf(object: KubeObject): string } | undefined;
 }
 
 /** How a watcher wants them; see server/representation.ts. */

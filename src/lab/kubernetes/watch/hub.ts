@@ -1,6 +1,7 @@
 import type { Change, Store } from '../store/store.ts';
 import { WatchEvent } from './event.ts';
 import { Watcher, type WatchOptions } from './watcher.ts';
+import { WatcherIndex } from './watcher-index.ts';
 
 /** How often idle watchers that want bookmarks get one. Milliseconds; upstream's is about a minute. */
 const BOOKMARK_INTERVAL = 60_000;
@@ -8,7 +9,7 @@ const BOOKMARK_INTERVAL = 60_000;
 /** Hears each commit once and tells the watchers whose prefix it is under. */
 export class WatchHub {
   readonly #store: Store;
-  readonly #watchers = new Map<string, Set<Watcher>>();
+  readonly #watchers = new Map<string, WatcherIndex>();
   readonly #unsubscribe: () => void;
   readonly #bookmarks: NodeJS.Timeout;
   readonly #wantBookmarks = new Set<Watcher>();
@@ -35,7 +36,7 @@ export class WatchHub {
     const { prefix } = options;
     let watchers = this.#watchers.get(prefix);
     if (!watchers) {
-      watchers = new Set();
+      watchers = new WatcherIndex();
       this.#watchers.set(prefix, watchers);
     }
     watchers.add(watcher);
@@ -57,8 +58,7 @@ export class WatchHub {
       const event = new WatchEvent(change);
       // All prefixes that end in a slash: the resource's, and its namespace's.
       for (let at = key.indexOf('/'); at !== -1; at = key.indexOf('/', at + 1)) {
-        const watchers = this.#watchers.get(key.slice(0, at + 1));
-        if (watchers) for (const watcher of watchers) watcher.offer(event);
+        this.#watchers.get(key.slice(0, at + 1))?.offer(event);
       }
     }
   }
@@ -68,6 +68,7 @@ export class WatchHub {
     this.#closed = true;
     clearInterval(this.#bookmarks);
     this.#unsubscribe();
-    for (const watchers of [...this.#watchers.values()]) for (const watcher of [...watchers]) watcher.close();
+    for (const watchers of [...this.#watchers.values()])
+      for (const watcher of watchers.all()) watcher.close();
   }
 }

@@ -109,6 +109,47 @@ describe('Watcher', () => {
     );
   });
 
+  it('that wants one value of a field is told what one that looks at everything is told', async () => {
+    const field = (object: object) => (object as { spec: { node: string } }).spec.node;
+    const of = (value: string, indexed: boolean): Selects => ({
+      all: false,
+      matches: (object) => field(object) === value,
+      ...(indexed && { only: { field: 'spec.node', value, fieldOf: field } }),
+    });
+    const nodes = ['', 'a', 'b'];
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.tuple(fc.integer({ min: 0, max: 3 }), fc.constantFrom(...nodes, 'removed'), fc.boolean()),
+          { maxLength: 40 },
+        ),
+        async (steps) => {
+          const store = new Store(':memory:');
+          const hub = new WatchHub(store);
+          const pairs = nodes.map((node) =>
+            [true, false].map((indexed) => watch(hub, store.revision, { selection: of(node, indexed) })),
+          );
+          await turns(2);
+          for (const [n, node, commit] of steps) {
+            const key = `pods/n/${n}`;
+            const at = store.get(key)?.revision ?? 0;
+            if (node !== 'removed') store.put(key, at, text(String(n), { spec: { node } }));
+            else if (at) store.remove(key, at, text(String(n), JSON.parse(store.get(key)!.value)));
+            if (commit) await turns(2);
+          }
+          store.flush();
+          await turns();
+          for (const [one, other] of pairs) expect(one!.sink.lines).toEqual(other!.sink.lines);
+          for (const { watcher } of pairs.flat()) watcher.close();
+          expect(hub.size).toBe(0);
+          hub.close();
+          store.close();
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
   it('keeps at most a little for one who does not read, and is told 410 when history is gone', async () => {
     const store = new Store(':memory:');
     const hub = new WatchHub(store);
