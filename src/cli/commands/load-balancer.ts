@@ -34,7 +34,7 @@ const ruleColumns: Column<RuleRow>[] = [
 ];
 
 /** One line for each rule. */
-function rowsOf(balancer: LoadBalancerView): RuleRow[] {
+export function rowsOf(balancer: LoadBalancerView): RuleRow[] {
   return balancer.rules.map((rule) => {
     const frontend = balancer.frontends.find(({ name }) => name === rule.frontend);
     const probe = balancer.probes.find(({ name }) => name === rule.probe);
