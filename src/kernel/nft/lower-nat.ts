@@ -3,7 +3,7 @@ import type { Value } from './expression.ts';
 import { NftInputError } from './input-error.ts';
 import { REGISTER, type ValueLowering } from './lower-value.ts';
 import { parseRange } from './range.ts';
-import type { NatTarget, PortTarget } from './rule.ts';
+import type { NatTarget, PortChoice, PortTarget } from './rule.ts';
 
 /** linux/netfilter/nf_nat.h, NF_NAT_RANGE_*. */
 const MAP_IPS = 1;
@@ -22,17 +22,18 @@ interface Registers {
 }
 
 export function lowerNat(l: ValueLowering, type: 'snat' | 'dnat', target: NatTarget): void {
+  // A check takes a register: after this one, the address has it.
+  l.depend(portValues(target.port));
   const address = lowerAddress(l, target, type);
-  // A map may give address and port at once, or an address and the first and the last port of a range.
-  const ports = typeof target.to === 'object' ? l.typesOf([target.to]).length - 1 : 0;
-  if (ports > 0 && target.port !== undefined)
+  // A map may give address and port at once.
+  const both = typeof target.to === 'object' && l.typesOf([target.to]).length === 2;
+  if (both && target.port !== undefined)
     throw new NftInputError(`${type} port`, target.port, 'the map gives the port already');
   if (target.to === undefined && target.port === undefined)
     throw new NftInputError(type, target, 'needs an address (to), a port, or both');
-  const port: Registers =
-    ports > 0
-      ? { min: address.next - ports, max: address.next - 1, next: address.next }
-      : lowerPort(l, target.port, address.next, type);
+  const port = both
+    ? { min: address.next - 1, next: address.next }
+    : lowerPort(l, target.port, address.next, type);
   const flags =
     (address.min === undefined ? 0 : MAP_IPS) |
     (port.min === undefined ? 0 : PROTO_SPECIFIED) |
@@ -100,17 +101,21 @@ function familyNumber(l: ValueLowering, target: NatTarget, found: 'ip' | 'ip6' |
 
 function lowerPort(
   l: ValueLowering,
-  port: number | string | Value | undefined,
+  port: PortChoice | undefined,
   register: number,
   field: string,
 ): Registers {
   if (port === undefined) return { next: register };
   if (typeof port === 'object') {
-    l.depend([port]);
-    const [type, more] = l.typesOf([port]);
-    if (type !== 'inet_service' || more !== undefined)
-      throw new NftInputError(`${field} port`, type, 'must be a port (inet_service)');
-    return { min: register, next: l.load(port, register) };
+    const values = portValues(port);
+    l.depend(values);
+    for (const value of values) {
+      const [type, more] = l.typesOf([value]);
+      if (type !== 'inet_service' || more !== undefined)
+        throw new NftInputError(`${field} port`, type, 'must be a port (inet_service)');
+    }
+    const next = values.reduce((at, value) => l.load(value, at), register);
+    return { min: register, max: next - 1, next };
   }
   if (typeof port === 'string' && port.includes('-')) {
     const range = parseRange('inet_service', port, `${field} port`);
@@ -120,6 +125,11 @@ function lowerPort(
   }
   l.emit('immediate', { dreg: register, data: encodeScalar('inet_service', port, `${field} port`) });
   return { min: register, next: register + 1 };
+}
+
+function portValues(port: PortChoice | undefined): readonly Value[] {
+  if (typeof port !== 'object') return [];
+  return 'kind' in port ? [port] : port;
 }
 
 function options(target: PortTarget): number {

@@ -119,12 +119,23 @@ describe('keys', () => {
 });
 
 describe('translation', () => {
-  test('a map may give an address and the first and the last port', () => {
-    const range = mapped(ip('saddr'), 'to_range', ['ipv4_addr', 'inet_service', 'inet_service']);
-    expect(lowered('ip', snat({ to: range }))).toEqual([
-      'payload base 1 offset 12 len 4 dreg 8',
-      'lookup set "to_range" sreg 8 dreg 8 flags 0',
+  test('two values are the first and the last port of a range', () => {
+    const port = mapped(ip('saddr'), 'to_port', 'inet_service');
+    expect(lowered('ip', snat({ to: '10.0.0.4', port: [port, port] }))).toEqual([
+      'immediate dreg 8 data 0x0a000004',
+      'payload base 1 offset 12 len 4 dreg 9',
+      'lookup set "to_port" sreg 9 dreg 9 flags 0',
+      'payload base 1 offset 12 len 4 dreg 10',
+      'lookup set "to_port" sreg 10 dreg 10 flags 0',
       'nat type 0 family 2 addrMin 8 addrMax 8 protoMin 9 protoMax 10 flags 3',
+    ]);
+  });
+
+  test('what a port needs to know of the packet is checked before the address has its register', () => {
+    const port = mapped(ip('saddr'), 'to_port', 'inet_service');
+    expect(lowered('inet', snat({ to: '10.0.0.4', port })).slice(0, 3)).toEqual([
+      ...ipv4,
+      'immediate dreg 8 data 0x0a000004',
     ]);
   });
 

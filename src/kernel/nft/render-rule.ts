@@ -3,7 +3,15 @@ import { type Value, valueList } from './expression.ts';
 import { protocolFields } from './fields.ts';
 import { verdictText } from './instruction.ts';
 import { flagsText, keyText, rangeText, scalarText, typesOf, valuesText, valueText } from './render-value.ts';
-import type { LimitSpec, LogSpec, NatTarget, PortTarget, RejectReason, Statement } from './rule.ts';
+import type {
+  LimitSpec,
+  LogSpec,
+  NatTarget,
+  PortChoice,
+  PortTarget,
+  RejectReason,
+  Statement,
+} from './rule.ts';
 import type { Family } from './spec.ts';
 import { verdictData } from './verdict.ts';
 
@@ -150,9 +158,10 @@ function natText(type: string, target: NatTarget, family: Family): string {
   return `${type}${shown} to ${ported}${portText(target.port, ':')}${optionsText(target)}`;
 }
 
-function portText(port: number | string | Value | undefined, before: string): string {
+function portText(port: PortChoice | undefined, before: string): string {
   if (port === undefined) return '';
-  return `${before}${typeof port === 'object' ? valueText(port) : port}`;
+  if (typeof port !== 'object') return `${before}${port}`;
+  return before + ('kind' in port ? valueText(port) : port.map((value) => valueText(value)).join('-'));
 }
 
 function optionsText(target: PortTarget): string {

@@ -28,14 +28,14 @@ export type RejectReason =
   | 'admin-prohibited'
   | 'no-route';
 
+/** A port, a range (`1000-2000`), a value, or two of them: the first and the last port of a range. */
+export type PortChoice = number | string | Value | readonly [first: Value, last: Value];
+
 export interface NatTarget {
-  /**
-   * An address (`10.0.0.4`), a range (`10.0.0.4-10.0.0.7`) or a value; without it only the port changes. A map may give
-   * address and port, or address, first and last port.
-   */
+  /** An address (`10.0.0.4`), a range (`10.0.0.4-10.0.0.7`) or a value; without it only the port changes. */
   readonly to?: string | Value;
-  /** A port, a range (`1000-2000`) or a value. Not together with a map that gives address and port. */
-  readonly port?: number | string | Value;
+  /** Not together with a map that gives address and port. */
+  readonly port?: PortChoice;
   /** Needed in an inet table when neither `to` nor the map's type says it. */
   readonly family?: 'ip' | 'ip6';
   readonly random?: boolean;
@@ -45,7 +45,7 @@ export interface NatTarget {
 }
 
 export interface PortTarget {
-  readonly port?: number | string | Value;
+  readonly port?: PortChoice;
   readonly random?: boolean;
   readonly fullyRandom?: boolean;
   readonly persistent?: boolean;

@@ -82,12 +82,7 @@ export function surroundings(table: TableRef): Transaction {
   tx.addMap({ table, name: 'to_mark', key: 'ipv4_addr', data: 'mark' });
   tx.addMap({ table, name: 'to_address', key: ['ipv4_addr', 'inet_service'], data: 'ipv4_addr' });
   tx.addMap({ table, name: 'to_address6', key: 'ipv6_addr', data: 'ipv6_addr' });
-  tx.addMap({
-    table,
-    name: 'to_range',
-    key: 'ipv4_addr',
-    data: ['ipv4_addr', 'inet_service', 'inet_service'],
-  });
+  tx.addMap({ table, name: 'to_port', key: 'ipv4_addr', data: 'inet_service' });
   tx.addMap({
     table,
     name: 'services',
@@ -285,6 +280,21 @@ export const ruleCases: readonly RuleCase[] = [
     rule: [match(tcp('dport'), 80), redirect({ port: 99 })],
     text: 'tcp dport 80 redirect to :99',
     hook: dst,
+  },
+  {
+    rule: [
+      isTcp,
+      snat({
+        to: '10.0.0.4',
+        port: [
+          mapped(ip('saddr'), 'to_port', 'inet_service'),
+          mapped(ip('daddr'), 'to_port', 'inet_service'),
+        ],
+      }),
+    ],
+    text: 'meta l4proto tcp snat to 10.0.0.4:ip saddr map @to_port-ip daddr map @to_port',
+    family: 'ip',
+    hook: src,
   },
   {
     rule: [dnat({ to: mapped([ip('daddr'), tcp('dport')], 'to_address', 'ipv4_addr') })],
