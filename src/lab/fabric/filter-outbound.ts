@@ -75,7 +75,13 @@ export function outboundChains({ snatPorts = [], publicAddress = '' }: FilterPla
         // Answers of a load balancer whose connection conntrack does not know (any more) wear the right source already.
         [to('internet'), inSet(ip('saddr'), SETS.frontends), accept()],
         [to('internet'), toRegistry, snat({ to: publicAddress })],
-        [to('internet'), snat({ to: mapped(ip('saddr'), MAPS.snat_ranges) })],
+        [
+          to('internet'),
+          snat({
+            to: mapped(ip('saddr'), MAPS.snat_address),
+            port: [mapped(ip('saddr'), MAPS.snat_first), mapped(ip('saddr'), MAPS.snat_last)],
+          }),
+        ],
         [
           to('internet'),
           setMark(mapped(ip('saddr'), MAPS.gateways)),

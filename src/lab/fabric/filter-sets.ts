@@ -46,12 +46,9 @@ export const MAPS = {
   rules: map('rules', RULE, 'verdict', 'rule -> how long its flows live'),
   answers: map('answers', RULE, 'verdict', 'the same, for answers'),
   snat_limits: map('snat_limits', 'ipv4_addr', 'verdict', 'node -> how many SNAT ports it has'),
-  snat_ranges: map(
-    'snat_ranges',
-    'ipv4_addr',
-    ['ipv4_addr', 'inet_service', 'inet_service'],
-    'node -> public address, first and last SNAT port',
-  ),
+  snat_address: map('snat_address', 'ipv4_addr', 'ipv4_addr', 'node -> public address'),
+  snat_first: map('snat_first', 'ipv4_addr', 'inet_service', 'node -> its first SNAT port'),
+  snat_last: map('snat_last', 'ipv4_addr', 'inet_service', 'node -> its last SNAT port'),
   gateways: map('gateways', 'ipv4_addr', 'mark', 'machine -> NAT gateway'),
   gateway_addresses: map('gateway_addresses', ['mark', 'mark'], 'ipv4_addr', 'NAT gateway, slot -> address'),
 } satisfies Record<string, MapSpec>;

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Outbound } from '../azure/types.ts';
 import type { FabricModel } from './model.ts';
 import { egressOf } from './outbound.ts';
+import type { MapElement } from './plan.ts';
 import { PORTS_PER_ADDRESS, portRange, portsPerNode } from './snat-ports.ts';
 import { SnatCount } from './snat-usage.ts';
 import { testModel } from './testing.ts';
@@ -68,7 +69,7 @@ describe('who wears what on the internet', () => {
   });
 
   test('a load balancer without an address is none', () => {
-    expect(hub(model({ type: 'loadBalancer', publicIpAddresses: ['gone'] })).maps.snat_ranges).toEqual([]);
+    expect(hub(model({ type: 'loadBalancer', publicIpAddresses: ['gone'] })).maps.snat_address).toEqual([]);
   });
 
   test('a load balancer: its nodes, each with its range; nobody else', () => {
@@ -77,9 +78,15 @@ describe('who wears what on the internet', () => {
     );
     expect(addresses).toEqual(['198.19.0.50']);
     expect(snatPorts).toEqual([64]);
-    expect(maps.snat_ranges.map(({ key, data }) => [...key, ...data])).toEqual([
-      ['10.0.1.4', '198.19.0.50', '1024', '1087'],
-      ['10.0.1.5', '198.19.0.50', '1088', '1151'],
+    const of = (elements: MapElement[]) => elements.map(({ key, data }) => [...key, ...data]);
+    expect(of(maps.snat_address)).toEqual(ONE.map((node) => [node, '198.19.0.50']));
+    expect(of(maps.snat_first)).toEqual([
+      ['10.0.1.4', '1024'],
+      ['10.0.1.5', '1088'],
+    ]);
+    expect(of(maps.snat_last)).toEqual([
+      ['10.0.1.4', '1087'],
+      ['10.0.1.5', '1151'],
     ]);
     expect(sets.snat_nodes.flat()).toEqual(ONE);
   });
@@ -92,7 +99,7 @@ describe('who wears what on the internet', () => {
     expect(new Set(maps.gateway_addresses.flatMap(({ data }) => data))).toEqual(
       new Set(['198.19.0.51', '198.19.0.52']),
     );
-    expect(maps.snat_ranges).toEqual([]);
+    expect(maps.snat_address).toEqual([]);
     expect(addresses).toEqual(['198.19.0.51', '198.19.0.52']);
   });
 

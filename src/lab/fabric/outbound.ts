@@ -12,7 +12,9 @@ export interface Egress {
   sets: { closed: string[][]; snat_nodes: string[][] };
   maps: {
     snat_limits: MapElement[];
-    snat_ranges: MapElement[];
+    snat_address: MapElement[];
+    snat_first: MapElement[];
+    snat_last: MapElement[];
     gateways: MapElement[];
     gateway_addresses: MapElement[];
   };
@@ -52,7 +54,14 @@ class Collector {
     addresses: [],
     snatPorts: [],
     sets: { closed: [], snat_nodes: [] },
-    maps: { snat_limits: [], snat_ranges: [], gateways: [], gateway_addresses: [] },
+    maps: {
+      snat_limits: [],
+      snat_address: [],
+      snat_first: [],
+      snat_last: [],
+      gateways: [],
+      gateway_addresses: [],
+    },
   };
 
   readonly #model: FabricModel;
@@ -108,8 +117,9 @@ class Collector {
     sets.snat_nodes.push([node]);
     maps.snat_limits.push({ key: [node], data: [portsVerdict(limit)] });
     if (!range) return;
-    const data = [addresses[range.address]!, String(range.first), String(range.last)];
-    maps.snat_ranges.push({ key: [node], data });
+    maps.snat_address.push({ key: [node], data: [addresses[range.address]!] });
+    maps.snat_first.push({ key: [node], data: [String(range.first)] });
+    maps.snat_last.push({ key: [node], data: [String(range.last)] });
   }
 
   #addressesOf(names: readonly string[] = []): string[] {

@@ -1,5 +1,5 @@
 import { ConntrackSocket, SOURCE_TRANSLATED, type Tuple } from '../../kernel/conntrack/index.ts';
-import { type Nft, NftSocket } from '../../kernel/nft/index.ts';
+import { type MapSpec, type Nft, NftSocket } from '../../kernel/nft/index.ts';
 import { FABRIC_TABLE, MAPS, SETS } from './filter-sets.ts';
 
 const TCP = 6;
@@ -45,10 +45,17 @@ export function snatUsage(netns: string): SnatUsage {
 }
 
 export function readTables(nft: Nft): SnatTables {
+  const read = (map: MapSpec): [string, unknown][] =>
+    nft.listElements(FABRIC_TABLE, map.name).map(({ key, data }) => [String(key), data]);
+  const first = new Map(read(MAPS.snat_first));
+  const last = new Map(read(MAPS.snat_last));
   const ranges: SnatTables['ranges'] = new Map();
-  for (const { key, data } of nft.listElements(FABRIC_TABLE, MAPS.snat_ranges.name)) {
-    const [address, first, last] = data as [string, number, number];
-    ranges.set(String(key), { address, first, last });
+  for (const [node, address] of read(MAPS.snat_address)) {
+    ranges.set(node, {
+      address: String(address),
+      first: Number(first.get(node)),
+      last: Number(last.get(node)),
+    });
   }
   const refused: SnatTables['refused'] = new Map();
   for (const { key, counter } of nft.listElements(FABRIC_TABLE, SETS.snat_nodes.name)) {
