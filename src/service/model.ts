@@ -27,8 +27,8 @@ export interface ServiceChanges {
 export class ServiceModel {
   #node: NodeView;
   readonly #services = new Map<string, ServiceObject>();
-  /** By Service. A slice may be there before its Service. */
-  readonly #slices = new Map<string, Map<string, SliceObject>>();
+  /** By Service: one or a few each. A slice may be there before its Service. */
+  readonly #slices = new Map<string, readonly SliceObject[]>();
   /** The Service that each slice belongs to. */
   readonly #owners = new Map<string, string>();
   readonly #translations = new Map<string, ServiceTranslation>();
@@ -74,9 +74,7 @@ export class ServiceModel {
     const owner = isExcluded(slice) ? undefined : serviceOfSlice(slice);
     if (this.#owners.get(key) !== owner) this.deleteSlice(key);
     if (owner === undefined) return;
-    const slices = this.#slices.get(owner) ?? new Map<string, SliceObject>();
-    slices.set(key, slice);
-    this.#slices.set(owner, slices);
+    this.#slices.set(owner, [...this.#others(owner, key), slice]);
     this.#owners.set(key, owner);
     this.#touched.add(owner);
   }
@@ -85,9 +83,9 @@ export class ServiceModel {
     const owner = this.#owners.get(key);
     if (owner === undefined) return;
     this.#owners.delete(key);
-    const slices = this.#slices.get(owner);
-    slices?.delete(key);
-    if (slices?.size === 0) this.#slices.delete(owner);
+    const left = this.#others(owner, key);
+    if (left.length === 0) this.#slices.delete(owner);
+    else this.#slices.set(owner, left);
     this.#touched.add(owner);
   }
 
@@ -105,7 +103,7 @@ export class ServiceModel {
     const problems = new Map<string, readonly ServiceProblem[]>();
     for (const key of this.#touched) {
       const service = this.#services.get(key);
-      const slices = this.#slices.get(key)?.values() ?? [];
+      const slices = this.#slices.get(key) ?? [];
       const now = service ? translateService(service, slices, this.#node) : undefined;
       this.#compareProblems(key, now?.problems ?? [], problems);
       const translation = now?.translation.ports.length ? now.translation : undefined;
@@ -118,6 +116,11 @@ export class ServiceModel {
     }
     this.#touched.clear();
     return { changed, gone, problems };
+  }
+
+  /** The slices of a Service without this one. */
+  #others(owner: string, key: string): readonly SliceObject[] {
+    return (this.#slices.get(owner) ?? []).filter((slice) => keyOf(slice) !== key);
   }
 
   #compareProblems(

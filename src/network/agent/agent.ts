@@ -57,6 +57,8 @@ export class Agent {
   readonly #services: Services;
   readonly #mutex = new KeyedMutex();
   #config: NodeConfig | undefined;
+  /** The one that Services were told. */
+  #applied: NodeConfig | undefined;
   #text: string | undefined;
   #working: Working | undefined;
   #parts: Omit<Working, 'server'> | undefined;
@@ -238,7 +240,9 @@ export class Agent {
       else this.#log.info('ready');
     }
     this.#problems = problems;
-    this.#services.apply(this.#config);
+    const changed = created || missing.length > 0 || stale.length > 0 || this.#config !== this.#applied;
+    this.#applied = this.#config;
+    this.#services.apply(this.#config, changed);
   }
 
   async #reconcile(withRuntime: boolean): Promise<void> {

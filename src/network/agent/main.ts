@@ -91,6 +91,8 @@ async function run(values: Values): Promise<void> {
   // V8 lets its space for young objects grow to 32 MB under load and keeps it. Work here comes in small pieces:
   // after a thousand pods this is 37 MB of memory instead of 58, and costs no time that could be measured.
   setFlagsFromString('--semi-space-growth-factor=1');
+  // Else the heap may double after a list of ten thousand Services, and keeps what it took: 160 MB instead of 125.
+  setFlagsFromString('--heap-growing-percent=20');
   const { pino } = await import('pino');
   const { Agent } = await import('./agent.ts');
   const { metrics, state, run, spool } = values;

@@ -36,12 +36,34 @@ export function essentialService({ metadata, spec, status }: Service): Service {
   } as Service;
 }
 
+/** What almost every endpoint says, once in memory. */
+const READY = Object.freeze({ ready: true, serving: true, terminating: false });
+const texts = new Map<string, string>();
+const MOST_TEXTS = 10_000;
+
+/** The same text, once in memory: there are few nodes, and each is named by thousands of endpoints. */
+function shared(text: string): string {
+  const known = texts.get(text);
+  if (known !== undefined) return known;
+  if (texts.size >= MOST_TEXTS) texts.clear();
+  texts.set(text, text);
+  return text;
+}
+
 /** What the service proxy needs of an EndpointSlice. */
 export function essentialSlice({ metadata, addressType, endpoints, ports }: EndpointSlice): EndpointSlice {
   return {
     metadata: metadataOf(metadata),
     addressType,
-    endpoints: (endpoints ?? []).map((one) => pick(one, ['addresses', 'conditions', 'hints', 'nodeName'])),
+    endpoints: (endpoints ?? []).map((one) => {
+      const { ready, serving, terminating } = one.conditions ?? {};
+      const ordinary = ready === true && serving === true && terminating === false;
+      return {
+        ...pick(one, ['addresses', 'hints']),
+        ...(one.conditions ? { conditions: ordinary ? READY : one.conditions } : {}),
+        ...(one.nodeName ? { nodeName: shared(one.nodeName) } : {}),
+      };
+    }),
     ports: (ports ?? []).map((one) => pick(one, ['name', 'protocol', 'port'])),
   } as EndpointSlice;
 }

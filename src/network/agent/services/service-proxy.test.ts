@@ -271,6 +271,24 @@ describe('the setting', () => {
     expect(tables.map(({ removed }) => removed)).toEqual([false, true, false]);
   });
 
+  test('the whole is compared when something changed, else not all the time', async () => {
+    const services = new Services({ cluster, log, open: () => table, healthPort: HEALTH_PORT });
+    services.apply(config(true));
+    await until(() => services.status?.synced);
+    // Slow, so that it is left in peace for a while after it.
+    table.sync = (all) => {
+      for (const end = performance.now() + 20; performance.now() < end; );
+      return FakeTable.prototype.sync.call(table, all);
+    };
+    services.apply(config(true), true);
+    expect(table.calls).toHaveLength(2);
+    for (let i = 0; i < 5; i++) services.apply(config(true), false);
+    expect(table.calls).toHaveLength(2);
+    services.apply(config(true), true);
+    expect(table.calls).toHaveLength(3);
+    await services.close();
+  });
+
   test('off from the start: what an earlier agent left goes, tried until it works', () => {
     const open = (): FakeTable => table;
     const services = new Services({ cluster: undefined, log, open });

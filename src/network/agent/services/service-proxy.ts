@@ -47,6 +47,8 @@ export interface ServiceStatus {
 
 /** From one transaction to the next; kube-proxy waits a second. */
 const BATCH_MS = 50;
+/** Times the duration of a comparison that is left in peace after it. */
+const WHOLE_PAUSE = 200;
 const RETRY = { first: 250, longest: 30_000 };
 
 /**
@@ -75,6 +77,8 @@ export class ServiceProxy {
   #syncErrors = 0;
   #lastSyncMs: number | undefined;
   #lastSyncAt: number | undefined;
+  #lastWholeMs: number | undefined;
+  #lastWholeAt = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(options: ServiceProxyOptions) {
@@ -124,6 +128,15 @@ export class ServiceProxy {
       healthChecks: this.#health.size,
       translations: () => this.#model.translations(),
     };
+  }
+
+  /**
+   * From time to time: compares the whole table with what is wanted, and repairs it, unless it was done so lately that it
+   * would take more than its share of the processor (0.5 %: with ten thousand Services every three minutes).
+   */
+  check(): void {
+    const pause = WHOLE_PAUSE * (this.#lastWholeMs ?? 0);
+    if (this.#dirty || performance.now() - this.#lastWholeAt >= pause) this.sync();
   }
 
   /** Compares the whole table with what is wanted, and repairs it. Nothing before everything is known. */
@@ -223,6 +236,10 @@ export class ServiceProxy {
     this.#syncs++;
     this.#lastSyncMs = milliseconds;
     this.#lastSyncAt = Date.now();
+    if (whole) {
+      this.#lastWholeMs = milliseconds;
+      this.#lastWholeAt = performance.now();
+    }
     const { created, changes, forgotten, problems } = findings;
     const line = { created, changes, forgotten, services: this.#model.size, ms: Math.round(milliseconds) };
     if (whole && changes > 0) log.info(line, 'Services brought up to date');

@@ -46,17 +46,19 @@ export class Services {
    * Brings it to the configuration, and the tables to what is wanted. To be called after the pod table was brought up to
    * date, and from time to time. Never throws: pods are served also where Services cannot be; it is said, and tried
    * again with the next call.
+   *
+   * @param changed whether the pod table or the configuration is another than the last time
    */
-  apply(config: NodeConfig): void {
+  apply(config: NodeConfig, changed = true): void {
     try {
-      this.#apply(config);
+      this.#apply(config, changed);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#options.log.error({ err: error }, `Services: ${why}`);
     }
   }
 
-  #apply(config: NodeConfig): void {
+  #apply(config: NodeConfig, changed: boolean): void {
     const { cluster, log } = this.#options;
     const network: ServiceNetwork = { nodeAddresses: config.nodeAddresses, podCIDRs: config.podCIDRs };
     if (!config.serviceProxy || !cluster) {
@@ -70,7 +72,8 @@ export class Services {
     }
     const before = this.#running;
     if (before && isDeepStrictEqual(before.network, network)) {
-      before.proxy.sync();
+      if (changed) before.proxy.sync();
+      else before.proxy.check();
       return;
     }
     if (before) {
