@@ -85,8 +85,6 @@ export class LoadBalancerController {
     this.#services.on('add', add);
     this.#services.on('update', add);
     this.#services.on('delete', () => this.#queue.add(SWEEP));
-    const refresh = (): void => this.#health.setNodes(this.#nodes.list());
-    for (const event of ['add', 'update', 'delete'] as const) this.#nodes.on(event, refresh);
     for (const informer of [this.#services, this.#nodes]) {
       informer.on('error', (error) => this.#options.log.debug({ err: error }, 'cannot follow the cluster'));
     }
@@ -95,7 +93,10 @@ export class LoadBalancerController {
     void this.#nodes.synced.then(
       () => {
         this.#started = true;
-        this.#health.setNodes(this.#nodes.list());
+        // Only now: with a part of them the pool would lose the others for a moment.
+        const refresh = (): void => this.#health.setNodes(this.#nodes.list());
+        refresh();
+        for (const event of ['add', 'update', 'delete'] as const) this.#nodes.on(event, refresh);
         this.#services.start();
         return this.#services.synced.then(() => this.#queue.add(SWEEP));
       },

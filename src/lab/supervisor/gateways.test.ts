@@ -63,6 +63,8 @@ describe('public addresses, NAT gateways and subnets', () => {
         network!.properties.subnets[0]!.natGateway,
       ]);
     }
+    const path = '/v1/networks/vnet/subnets/nodes';
+    expect(codeOf(await ask('PUT', path, { natGateway: null }))).toBe('NatGatewayIsManaged');
     const managed = [['shop-natgateway'], ['shop-outbound-1'], 'shop-natgateway'];
     expect(seen).toEqual([managed, [[], [], undefined], managed]);
     made.lab.clusters.acceptDeletion('shop');

@@ -19,6 +19,8 @@ class CloudLab {
   readonly asked: Probe[] = [];
   /** Node ports that nobody answers. */
   readonly silent = new Set<number>();
+  /** Nobody answers, and nobody refuses. */
+  deaf = false;
   #health: Record<string, string[]> = {};
 
   constructor(api: TestApiServer) {
@@ -99,6 +101,7 @@ class CloudLab {
       client: () => this.#client(),
       askFrom: () => async (probe) => {
         this.asked.push(probe);
+        if (this.deaf) return await new Promise(() => undefined);
         return !this.silent.has(probe.port);
       },
       health: {
@@ -285,11 +288,14 @@ test('a fabric that does not take the health of nodes is told again', async () =
 
 describe('a supervisor that comes after another', () => {
   test('changes nothing, says nothing, and keeps what was known of nodes', async () => {
-    await cloud.create(1);
+    await cloud.create(3);
     await cloud.service('web');
     await cloud.granted('web');
     await expect.poll(() => cloud.events('web'), PATIENCE).toHaveLength(2);
     const before = { service: await cloud.read('web'), balancers: balancers() };
+    expect(Object.values(before.balancers[0]!.healthy)[0]).toHaveLength(3);
+    // Nodes that have not answered the new one keep their connections.
+    cloud.deaf = true;
     await cloud.restart();
     expect(balancers()).toEqual(before.balancers);
     // One more Service has had its whole turn: the first has had its own long before.
@@ -297,6 +303,7 @@ describe('a supervisor that comes after another', () => {
     await cloud.granted('next');
     expect(await cloud.read('web')).toEqual(before.service);
     expect(await cloud.events('web')).toHaveLength(2);
+    expect(balancers()[0]!.healthy).toMatchObject(before.balancers[0]!.healthy);
   });
 
   test('takes back what belongs to Services that went while nobody watched', async () => {

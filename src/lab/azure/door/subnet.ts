@@ -19,6 +19,7 @@ export function withSubnetGateways(
   const network = findNetwork(inventory, networkName);
   const found = pickByName(`subnet of virtual network ${networkName}`, network.subnets, subnetName);
   if (gateways.natGateway) checkNatGateway(inventory, network, gateways.natGateway);
+  if (gateways.natGateway !== undefined) checkNotManaged(inventory, found);
   if (gateways.routeTable) {
     pickByName('route table', inventory.routeTables, gateways.routeTable);
   }
@@ -36,6 +37,20 @@ function changed(subnet: Subnet, { natGateway, routeTable }: SubnetGateways): Su
     ...(gateway ? { natGateway: gateway } : {}),
     ...(table ? { routeTable: table } : {}),
   };
+}
+
+/** Its cluster would be left with a gateway that serves nobody. */
+function checkNotManaged(inventory: Inventory, { name, natGateway }: Subnet): void {
+  const owner = inventory.natGateways.find((gateway) => gateway.name === natGateway)?.cluster;
+  if (owner === undefined) return;
+  throw new LabError({
+    code: 'NatGatewayIsManaged',
+    field: 'SUBNET',
+    value: name,
+    rule: `has the managed NAT gateway of cluster ${owner}`,
+    fix: `give the cluster another way out first: flyover cluster update ${owner} --outbound-type loadBalancer`,
+    status: 409,
+  });
 }
 
 function checkNatGateway(inventory: Inventory, network: Named<VirtualNetwork>, name: string): void {
