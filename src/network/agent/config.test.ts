@@ -29,6 +29,7 @@ describe('parseConfig', () => {
       mtu: 0,
       trackPodTraffic: false,
       serviceProxy: false,
+      serviceCIDRs: [],
       cooldownSeconds: 30,
       maxPods: 250,
       peers: [],
@@ -79,6 +80,14 @@ describe('parseConfig', () => {
     [
       { nodeAddresses: ['10.244.7.7'] },
       "nodeAddresses[0] '10.244.7.7' lies in pod CIDR 10.244.0.0/16; nodes and pods need ranges of their own: change one of the two",
+    ],
+    [
+      { serviceCIDRs: ['10.0.0.0/15'] },
+      "serviceCIDRs[0] '10.0.0.0/15' overlaps nodeAddresses[0] 10.0.1.4; give Services a range of their own",
+    ],
+    [
+      { serviceCIDRs: ['10.244.128.0/20'] },
+      "serviceCIDRs[0] '10.244.128.0/20' overlaps podCIDRs[0] 10.244.0.0/16",
     ],
     [{ nodeAddresses: ['10.0.1.04'] }, "nodeAddresses[0] '10.0.1.04' is not an IP address"],
     [{ peers: [{ ...peer, name: 'node-1' }] }, "peers[0].name 'node-1' is this node itself; remove it"],

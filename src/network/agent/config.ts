@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs';
 // Not `{ z }`, which holds on to all of zod, every language of its messages included: 6 MB in memory.
 import * as z from 'zod';
 import { FEWEST_PODS, MOST_PODS } from '../../address/address-allocator.ts';
-import { type Cidr, cidrContains, compareCidrs, formatCidr, parseCidr } from '../../address/cidr.ts';
+import {
+  type Cidr,
+  cidrContains,
+  cidrsOverlap,
+  compareCidrs,
+  formatCidr,
+  parseCidr,
+} from '../../address/cidr.ts';
 import { isAddressError } from '../../address/error.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../../address/ip.ts';
 import type { NodeNetwork } from '../dataplane/model.ts';
@@ -18,6 +25,8 @@ export interface NodeConfig extends NodeNetwork {
    * Whether Services are translated here (default false: another proxy does, or there are none). Only in a cluster.
    */
   readonly serviceProxy: boolean;
+  /** Where Services have their addresses: with `serviceProxy` packets to one that no Service has are dropped. */
+  readonly serviceCIDRs: readonly string[];
   /** The runtime's CRI socket, asked for live sandboxes when the agent reconciles. */
   readonly cri?: string;
 }
@@ -39,6 +48,7 @@ const schema = z.strictObject({
   mtu: z.int().min(0).max(65535).default(0),
   trackPodTraffic: z.boolean().default(false),
   serviceProxy: z.boolean().default(false),
+  serviceCIDRs: cidrs.default([]),
   cooldownSeconds: z.int().min(0).max(86_400).default(30),
   maxPods: z.int().min(FEWEST_PODS).max(MOST_PODS).default(MOST_PODS),
   peers: z
@@ -103,6 +113,7 @@ class Checks {
     const blocks = this.#cidrs(config.nodeBlocks, 'nodeBlocks');
     this.#cidrs(config.nonMasqueradeRanges, 'nonMasqueradeRanges');
     this.#apart(pods, 'give ranges that are apart');
+    this.#services(config, own, pods);
     for (const [address, field] of own) {
       const inside = pods.find(([cidr]) => cidrContains(cidr, address));
       if (inside) {
@@ -165,6 +176,28 @@ class Checks {
       if (outer && cidrContains(outer[0], entry[0])) {
         this.#add(entry[1], formatCidr(entry[0]), `overlaps ${outer[1]} ${formatCidr(outer[0])}`, fix);
       } else outer = entry;
+    }
+  }
+
+  /** What is in these ranges and no Service is dropped, so nothing else may be there. */
+  #services(config: NodeConfig, own: [IpAddress, string][], pods: [Cidr, string][]): void {
+    for (const [cidr, field] of this.#cidrs(config.serviceCIDRs, 'serviceCIDRs')) {
+      const others = [
+        ...own.map(([address, name]) => ({
+          name,
+          text: formatAddress(address),
+          hit: cidrContains(cidr, address),
+        })),
+        ...pods.map(([pod, name]) => ({ name, text: formatCidr(pod), hit: cidrsOverlap(cidr, pod) })),
+      ];
+      const other = others.find(({ hit }) => hit);
+      if (other)
+        this.#add(
+          field,
+          formatCidr(cidr),
+          `overlaps ${other.name} ${other.text}`,
+          'give Services a range of their own',
+        );
     }
   }
 

@@ -68,6 +68,7 @@ describe('what a cluster says', () => {
       maxPods: 110,
       trackPodTraffic: true,
       serviceProxy: false,
+      serviceCIDRs: [],
       peers: [],
       cri: '/run/containerd/containerd.sock',
     });

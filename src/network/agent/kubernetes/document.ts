@@ -7,7 +7,7 @@ import { ConfigError, type ConfigProblem } from '../config-error.ts';
 /** The ConfigMap with the cluster's settings. */
 export const SETTINGS = { namespace: 'kube-system', name: 'flyover-config' } as const;
 
-const LISTS = ['podCIDRs', 'nonMasqueradeRanges'] as const;
+const LISTS = ['podCIDRs', 'nonMasqueradeRanges', 'serviceCIDRs'] as const;
 const NUMBERS = ['mtu', 'cooldownSeconds', 'maxPods'] as const;
 const BOOLEANS = ['trackPodTraffic', 'serviceProxy'] as const;
 const TEXTS = ['routing'] as const;

@@ -23,7 +23,7 @@ const WEB = '10.0.0.20';
 beforeAll(async () => {
   bundle = await bundleAgent();
   node = new TestNode(bundle);
-  cluster = await NodeCluster.start(node, { serviceProxy: 'true' });
+  cluster = await NodeCluster.start(node, { serviceProxy: 'true', serviceCIDRs: '10.0.0.0/24 10.96.0.0/16' });
   await cluster.addNode();
   await cluster.giveBlock();
   await node.start({}, { source: cluster.source });
@@ -87,6 +87,17 @@ it('a Service is reached from a pod, from the node, and from outside', async () 
   // With the API server's own, default/kubernetes.
   expect(node.metric('flyover_services')).toBe(2);
   expect(node.metric('flyover_service_synced')).toBe(1);
+});
+
+it('what no Service has is dropped, not sent to the network', async () => {
+  const unknown = (): number =>
+    Number(
+      /unknown.*?packets (\d+)/s.exec(
+        node.net.run('node', 'nft', 'list', 'counters', 'table', 'inet', 'flyover-services'),
+      )?.[1],
+    );
+  expect(await from('client').silent('tcp', '10.96.7.7', 80)).toBe('timeout');
+  expect(unknown()).toBeGreaterThan(0);
 });
 
 it('load balancers can probe node and Service', async () => {

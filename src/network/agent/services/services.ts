@@ -60,7 +60,8 @@ export class Services {
 
   #apply(config: NodeConfig, changed: boolean): void {
     const { cluster, log } = this.#options;
-    const network: ServiceNetwork = { nodeAddresses: config.nodeAddresses, podCIDRs: config.podCIDRs };
+    const { nodeAddresses, podCIDRs, serviceCIDRs } = config;
+    const network: ServiceNetwork = { nodeAddresses, podCIDRs, serviceCIDRs };
     if (!config.serviceProxy || !cluster) {
       if (config.serviceProxy && !this.#warned)
         log.warn(
