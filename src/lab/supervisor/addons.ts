@@ -29,6 +29,7 @@ export function addons(cluster: ClusterOrder): Addon[] {
       routing: 'fabric',
       maxPods: String(cluster.maxPods),
       serviceProxy: 'true',
+      serviceCIDRs: cluster.serviceCidr,
     },
   };
   if (hasOwnNetwork(cluster)) return [];
