@@ -94,8 +94,10 @@ test('what several rules ask in the same way is asked once; what nobody asks any
 test('thousands are asked a few at a time, and each gets its turn', async () => {
   let running = 0;
   let most = 0;
+  let asks = 0;
   const slow = new Prober(
     async () => {
+      asks++;
       most = Math.max(most, ++running);
       await new Promise((resolve) => setTimeout(resolve, 10));
       running--;
@@ -109,6 +111,12 @@ test('thousands are asked a few at a time, and each gets its turn', async () => 
   await vi.advanceTimersByTimeAsync(1000);
   await all;
   expect(most).toBe(64);
+  expect(asks).toBe(2000);
+  // So many that their interval of 5 s becomes one of 10 s and its jitter.
+  await vi.advanceTimersByTimeAsync(8500);
+  expect(asks).toBe(2000);
+  await vi.advanceTimersByTimeAsync(3500);
+  expect(asks).toBe(4000);
   expect(probes.every((one) => slow.isUp(one, b))).toBe(true);
   slow.close();
 });

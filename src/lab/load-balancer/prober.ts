@@ -5,6 +5,8 @@ import type { AskNode } from './probe.ts';
 
 /** Probes under way at one time: a thousand Services must not open three thousand sockets in one moment. */
 const PARALLEL = 64;
+/** Probes a second, of all: a probe costs most of a millisecond, and a thousand Services must not take a core. */
+const MOST_PER_SECOND = 200;
 /** Milliseconds that an answer may take at most. */
 const LONGEST_MS = 5000;
 /** An interval is stretched by up to so much, so that targets that began together do not stay together. */
@@ -104,7 +106,9 @@ export class Prober {
     });
     if (up === undefined || this.#closed || this.#targets.get(key) !== target) return;
     this.#take(target, up);
-    const wait = interval * (1 + Math.random() * JITTER);
+    // With very many targets each is asked less often than it should.
+    const least = (this.#targets.size / MOST_PER_SECOND) * 1000;
+    const wait = Math.max(interval, least) * (1 + Math.random() * JITTER);
     target.timer = setTimeout(() => void this.#turn(key, target), wait).unref();
   }
 
