@@ -35,13 +35,11 @@ export function decodeHeaders(block: Buffer): Record<string, string> {
     at += length;
     return block.toString('utf8', at - length, at);
   };
-  const headers: Record<string, string> = {};
-  for (let left = number(); left > 0; left--) {
-    const name = text();
-    headers[name] = text();
-  }
+  const headers: [name: string, value: string][] = [];
+  for (let left = number(); left > 0; left--) headers.push([text(), text()]);
   if (at !== block.length) throw new Error('SPDY headers are followed by something');
-  return headers;
+  // An assignment would take the name __proto__ for something else.
+  return Object.fromEntries(headers);
 }
 
 /** Compresses the blocks of one direction of a connection: one zlib stream, flushed after each block. Calls must not overlap. */

@@ -88,6 +88,11 @@ describe('headers', () => {
     );
   });
 
+  test('may have any name', () => {
+    const headers = Object.fromEntries([['__proto__', 'x']]);
+    expect(Object.entries(decodeHeaders(encodeHeaders(headers)))).toEqual([['__proto__', 'x']]);
+  });
+
   test('that explode, or are none, are refused', async () => {
     const bomb = await new HeaderCompressor().compress({ a: 'x'.repeat(10_000_000) });
     expect(bomb.length).toBeLessThan(20_000);
