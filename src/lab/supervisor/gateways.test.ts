@@ -109,6 +109,26 @@ describe('route tables', () => {
   });
 });
 
+test('a cluster is made behind an appliance, in a network of a person', async () => {
+  const subnets = [
+    { name: 'nodes', addressPrefix: '10.9.1.0/24' },
+    { name: 'dmz', addressPrefix: '10.9.2.0/24' },
+  ];
+  await ask('POST', '/v1/networks', { name: 'hub', addressPrefixes: ['10.9.0.0/16'], subnets });
+  await ask('POST', '/v1/hosts', { name: 'fw', vnet: 'hub', subnet: 'dmz', ipForwarding: true });
+  const route = { addressPrefix: '0.0.0.0/0', nextHop: '10.9.2.4' };
+  await ask('POST', '/v1/route-tables', { name: 'egress', routes: [route] });
+  await ask('PUT', '/v1/networks/hub/subnets/nodes', { routeTable: 'egress' });
+  const place = { vnet: 'hub', subnet: 'nodes' };
+  made.lab.clusters.accept({ name: 'blue', nodes: 1, ...place, outboundType: 'userDefinedRouting' });
+  await made.lab.clusters.build('blue', quiet);
+  expect(made.lab.clusters.show('blue').outbound).toEqual({ type: 'userDefinedRouting' });
+  // What its subnet is associated with is still there, and no address was made for it.
+  const hub = made.lab.networks.list().find(({ name }) => name === 'hub')!;
+  expect(hub.properties.subnets[0]).toMatchObject({ name: 'nodes', routeTable: 'egress' });
+  expect(await names('public-ips')).toEqual(['shop-outbound-1']);
+});
+
 describe('refusals', () => {
   test.each<[string, 'POST' | 'PUT' | 'DELETE', string, object?]>([
     ['PublicIPAddressExists', 'POST', '/v1/public-ips', { name: 'shop-outbound-1' }],
