@@ -19,19 +19,22 @@ const MAX_SERVERS = 3;
 const MAX_SEARCHES = 32;
 const MAX_SEARCH_TEXT = 2048;
 
-/** Reads a resolv.conf; the last `search` and `options` lines count, as resolvers have it. */
+/**
+ * Reads a resolv.conf as the upstream kubelet does: the last `search` line counts, `options` add up, and one that is said
+ * again (`ndots:1`, `ndots:2`) takes the place of what it said before.
+ */
 export function parseResolvConf(text: string): DnsConfig {
   const servers: string[] = [];
   let searches: string[] = [];
-  let options: string[] = [];
+  const options = new Map<string, string>();
   for (const line of text.split('\n')) {
     const [key, ...values] = line.trim().split(/\s+/);
     if (key === 'nameserver' && values[0]) servers.push(values[0]);
     if (key === 'search')
       searches = values.map((value) => (value === '.' ? value : value.replace(/\.$/, '')));
-    if (key === 'options') options = values;
+    if (key === 'options') for (const value of values) options.set(value.split(':', 1)[0]!, value);
   }
-  return { servers, searches, options };
+  return { servers, searches, options: [...options.values()] };
 }
 
 function unique(values: readonly string[]): string[] {

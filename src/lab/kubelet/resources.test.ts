@@ -115,6 +115,33 @@ describe('a resolver', () => {
   const node = parseResolvConf('# x\nnameserver 168.63.129.16\nsearch lab.internal.\noptions edns0\n');
   const cluster = { servers: ['10.0.0.10'], domain: 'cluster.local' };
 
+  test('is read from all lines of a file', () => {
+    const text =
+      'options ndots:1 edns0\nsearch a\nsearch b. .\nnameserver 10.0.0.1\noptions ndots:2 rotate\n';
+    expect(parseResolvConf(text)).toEqual({
+      servers: ['10.0.0.1'],
+      searches: ['b', '.'],
+      options: ['ndots:2', 'edns0', 'rotate'],
+    });
+  });
+
+  test('has no more servers and domains than resolvers take', () => {
+    const many = Array.from({ length: 40 }, (_, i) => `d${i}.example`);
+    const dnsConfig = { nameservers: ['10.0.0.10', '1.1.1.1', '1.1.1.2', '1.1.1.3'], searches: many };
+    const { servers, searches } = podDns(testPod({ dnsConfig }), cluster, node);
+    expect(servers).toEqual(['10.0.0.10', '1.1.1.1', '1.1.1.2']);
+    expect(searches).toHaveLength(32);
+    const long = Array.from({ length: 30 }, (_, i) => `${'x'.repeat(99)}${i}`);
+    const cut = podDns(testPod({ dnsPolicy: 'None', dnsConfig: { searches: long } }), cluster, node);
+    expect(cut.searches.join(' ').length).toBeLessThanOrEqual(2048);
+    expect(cut.searches.length).toBeGreaterThan(15);
+  });
+
+  test('of a cluster without DNS is that of the node', () => {
+    const none = { servers: [], domain: 'cluster.local' };
+    expect(podDns(testPod(), none, node).servers).toEqual(['168.63.129.16']);
+  });
+
   test("is the cluster's, the node's or the pod's own", () => {
     const searches = ['n.svc.cluster.local', 'svc.cluster.local', 'cluster.local', 'lab.internal'];
     expect(podDns(testPod(), cluster, node)).toEqual({
