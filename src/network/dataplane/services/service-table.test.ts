@@ -143,6 +143,18 @@ describe('a Service', () => {
       if (!/node_addresses|cidrs/.test(set.name)) expect(elements(set.name), set.name).toEqual([]);
   });
 
+  it('that nobody may use checks the source all the same', () => {
+    const backends = backendsOf('10.244.0.5:80', '[fd12::5]:80');
+    const six = { address: 'fd00::10', backends };
+    for (const sourceRanges of [[], ['10.0.0.0/8']]) {
+      table.sync([service('web', frontend({ sourceRanges, backends }), frontend({ sourceRanges, ...six }))]);
+      expect(elements('frontends')).toEqual(['10.0.0.10 . tcp . 80 : goto check_source']);
+      expect(elements('frontends6')).toEqual(['fd00::10 . tcp . 80 : goto check_source']);
+      expect(elements('allowed_sources')).toHaveLength(sourceRanges.length);
+      expect(elements('allowed_sources6')).toEqual([]);
+    }
+  });
+
   it('that everybody may use is not restricted', () => {
     const open = frontend({
       kind: 'load-balancer',

@@ -121,9 +121,9 @@ function affinityOf({ affinitySeconds }: Frontend): number | undefined {
   return affinitySeconds;
 }
 
-/** Undefined when everybody may. A list without a range of this family lets nobody of this family in. */
+/** Undefined when everybody may. A list without a range of this family, or of any, lets nobody of this family in. */
 function rangesOf({ sourceRanges }: Frontend, family: Family): string[] | undefined {
-  if (sourceRanges === undefined || sourceRanges.length === 0) return undefined;
+  if (sourceRanges === undefined) return undefined;
   const ranges = rangeTexts(sourceRanges, family);
   if (ranges.length > MOST_RANGES)
     throw new RangeError(`${ranges.length} source ranges; at most ${MOST_RANGES} are possible`);
