@@ -64,6 +64,19 @@ export function registerServiceMetrics(
   collected('gauge', 'flyover_service_last_sync_timestamp_seconds', 'When that was.', ({ lastSyncAt }) =>
     lastSyncAt === undefined ? undefined : lastSyncAt / 1000,
   );
+  registry.register(
+    'flyover_service_packets_total',
+    new Collected(
+      'counter',
+      'Packets by what became of them: the first of each translated connection, and those turned away.',
+      () => {
+        const status = read();
+        // Before the first change there may be no table.
+        if (!status || status.lastSyncAt === undefined) return [];
+        return [...status.counters()].map(([verdict, { packets }]) => [{ verdict }, packets] as const);
+      },
+    ),
+  );
 }
 
 function sum(status: ServiceStatus, of: (port: PortTranslation) => number): number {

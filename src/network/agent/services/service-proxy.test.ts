@@ -361,5 +361,6 @@ test('metrics', async () => {
   expect([value('s'), value('_frontends'), value('_endpoints'), value('_synced')]).toEqual([1, 2, 2, 1]);
   expect([value('_syncs_total'), value('_sync_errors_total'), value('_health_checks')]).toEqual([1, 0, 0]);
   expect(value('_last_sync_milliseconds')).toBeGreaterThanOrEqual(0);
+  expect(value('_packets_total{verdict="translated"}')).toBe(7);
   expect(value('_last_sync_timestamp_seconds')).toBeGreaterThan(0);
 });

@@ -43,6 +43,8 @@ export interface ServiceStatus {
   readonly lastSyncAt: number | undefined;
   readonly healthChecks: number;
   translations(): Iterable<ServiceTranslation>;
+  /** The kernel's, by name. @throws KernelError when the table cannot be read */
+  counters(): ReturnType<Table['counters']>;
 }
 
 /** From one transaction to the next; kube-proxy waits a second. */
@@ -127,6 +129,7 @@ export class ServiceProxy {
       lastSyncAt: this.#lastSyncAt,
       healthChecks: this.#health.size,
       translations: () => this.#model.translations(),
+      counters: () => this.#options.table.counters(),
     };
   }
 
