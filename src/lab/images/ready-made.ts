@@ -51,6 +51,51 @@ fi
 exit "$code"
 `;
 
+/**
+ * Busybox's own adds no search domain to a name with a dot in it, whatever `ndots` says, and asks for all of them at once for
+ * one without. So `nslookup` is this script, which goes through them in the order in which the C library does.
+ */
+const NSLOOKUP = `#!/bin/sh
+options= name= server=
+for word; do
+  case $word in
+    -*) options="$options $word" ;;
+    *) if [ -z "$name" ]; then name=$word; else server="$server $word"; fi ;;
+  esac
+done
+# Nothing, a whole name, or an address: nothing is to be added.
+case $name in
+  '' | *. | *:*) exec busybox nslookup "$@" ;;
+  *[!0-9.]*) ;;
+  *) exec busybox nslookup "$@" ;;
+esac
+search= ndots=1
+while read -r key values; do
+  case $key in
+    search) search=$values ;;
+    options)
+      for option in $values; do
+        case $option in ndots:*) ndots=\${option#ndots:} ;; esac
+      done
+      ;;
+  esac
+done </etc/resolv.conf
+names=
+for domain in $search; do names="$names $name.$domain."; done
+dots=$(printf %s "$name" | tr -cd . | wc -c)
+if [ "$dots" -ge "$ndots" ]; then names="$name. $names"; else names="$names $name."; fi
+for each in $names; do
+  if said=$(busybox nslookup $options "$each" $server 2>&1); then
+    printf '%s\\n' "$said"
+    exit 0
+  fi
+  # Nobody there: no other name gets an answer either.
+  case $said in *'no servers could be reached'*) break ;; esac
+done
+printf '%s\\n' "$said"
+exit 1
+`;
+
 const PASSWD = [
   'root:x:0:0:root:/root:/bin/sh',
   'daemon:x:1:1:daemon:/usr/sbin:/bin/false',
@@ -74,6 +119,7 @@ const BUSYBOX: Recipe = {
       files: {
         ...ACCOUNTS,
         'usr/bin/wget': { content: WGET, mode: 0o755 },
+        'usr/bin/nslookup': { content: NSLOOKUP, mode: 0o755 },
         // There is no myhostname here.
         'etc/nsswitch.conf': { content: 'passwd: files\ngroup: files\nhosts: files dns\n' },
       },
