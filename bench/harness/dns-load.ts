@@ -1,6 +1,24 @@
-import { createSocket, type Socket } from 'node:dgram';
-import { setTimeout as sleep } from 'node:timers/promises';
+import koffi from 'koffi';
+import { KernelError } from '../../src/kernel/errno.ts';
 import { quantile } from './statistics.ts';
+
+// Plain system calls and no event loop: who asks must not need more of the two cores than who answers.
+const libc = koffi.load('libc.so.6');
+const fns = {
+  socket: libc.func('int socket(int domain, int type, int protocol)'),
+  connect: libc.func('int connect(int fd, const void *address, unsigned int length)'),
+  send: libc.func('long send(int fd, const void *buffer, size_t length, int flags)'),
+  recv: libc.func('long recv(int fd, void *buffer, size_t length, int flags)'),
+  poll: libc.func('int poll(void *fds, unsigned long count, int timeout)'),
+  close: libc.func('int close(int fd)'),
+};
+
+const AF_INET = 2;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+const MSG_DONTWAIT = 0x40;
+const POLLIN = 1;
+const POLLFD = 8;
 
 /** Sockets, and so clients: a server's socket sees many. */
 const SOCKETS = 8;
@@ -20,112 +38,119 @@ export interface LoadOutcome {
 }
 
 interface Client {
-  readonly socket: Socket;
+  readonly fd: number;
   /** When each query under way should have been sent, by its id; 0: none. */
   readonly since: Float64Array;
   next: number;
 }
 
 /**
- * Asks a DNS server from this process. Times count from when a query was due, not from when a late generator sent it:
- * a server that holds everybody up is not let off (coordinated omission).
+ * Asks a DNS server from this process, whose event loop stands still meanwhile. Times count from when a query was due, not
+ * from when a late generator sent it: a server that holds everybody up is not let off (coordinated omission).
  */
 export class DnsLoad {
   readonly #clients: Client[];
   readonly #queries: readonly Buffer[];
-  #position = 0;
+  readonly #answer = Buffer.alloc(2048);
+  readonly #polled: Buffer;
   #sent = 0;
   #wrong = 0;
   #times: number[] = [];
-  #onAnswer: () => void = () => undefined;
-
-  private constructor(queries: readonly Buffer[], clients: Client[]) {
-    this.#queries = queries;
-    this.#clients = clients;
-    for (const client of clients) client.socket.on('message', (answer) => this.#take(client, answer));
-  }
 
   /** @param queries - whole messages, sent in turn; their ids are overwritten */
-  static async start(port: number, queries: readonly Buffer[]): Promise<DnsLoad> {
-    const clients: Client[] = [];
-    while (clients.length < SOCKETS) {
-      const socket = createSocket('udp4');
-      await new Promise<void>((resolve) => socket.connect(port, '127.0.0.1', resolve));
-      clients.push({ socket, since: new Float64Array(IDS), next: 0 });
+  constructor(port: number, queries: readonly Buffer[]) {
+    this.#queries = queries.map((query) => Buffer.from(query));
+    this.#clients = Array.from({ length: SOCKETS }, () => ({
+      fd: connected(port),
+      since: new Float64Array(IDS),
+      next: 0,
+    }));
+    this.#polled = Buffer.alloc(SOCKETS * POLLFD);
+    for (const [index, { fd }] of this.#clients.entries()) {
+      this.#polled.writeInt32LE(fd, index * POLLFD);
+      this.#polled.writeInt16LE(POLLIN, index * POLLFD + 4);
     }
-    return new DnsLoad(queries, clients);
   }
 
   close(): void {
-    for (const { socket } of this.#clients) socket.close();
+    for (const { fd } of this.#clients) fns.close(fd);
   }
 
   /** So many queries a second, whether they are answered or not. */
-  async atRate(perSecond: number, seconds: number): Promise<LoadOutcome> {
-    this.#reset();
-    const started = performance.now();
+  atRate(perSecond: number, seconds: number): LoadOutcome {
     const total = perSecond * seconds;
-    while (this.#sent < total) {
-      const due = Math.min(total, ((performance.now() - started) * perSecond) / 1000);
-      while (this.#sent < due) this.#send(started + (this.#sent * 1000) / perSecond);
-      await sleep(1);
-    }
-    await sleep(LAST_MS);
-    return this.#outcome(seconds);
+    const started = performance.now();
+    const dueAt = (query: number): number => started + (query * 1000) / perSecond;
+    return this.#run(started + seconds * 1000, () => {
+      const now = performance.now();
+      while (this.#sent < total && dueAt(this.#sent) <= now) this.#send(dueAt(this.#sent));
+      return this.#sent < total;
+    });
   }
 
   /** As many as are answered, with so many under way at a time. */
-  async atOnce(underWay: number, seconds: number): Promise<LoadOutcome> {
-    this.#reset();
+  atOnce(underWay: number, seconds: number): LoadOutcome {
     const end = performance.now() + seconds * 1000;
-    this.#onAnswer = () => {
+    return this.#run(end, () => {
       const now = performance.now();
-      if (now < end) this.#send(now);
-    };
-    for (let i = 0; i < underWay; i++) this.#send(performance.now());
-    await sleep(seconds * 1000 + LAST_MS);
-    return this.#outcome(seconds);
+      while (now < end && this.#sent - this.#times.length < underWay) this.#send(now);
+      return now < end;
+    });
   }
 
-  #reset(): void {
+  /** @param ask - sends what is due; whether there is more to come */
+  #run(end: number, ask: () => boolean): LoadOutcome {
+    const started = performance.now();
     this.#sent = 0;
     this.#wrong = 0;
     this.#times = [];
-    this.#onAnswer = () => undefined;
     for (const { since } of this.#clients) since.fill(0);
+    let more = true;
+    while (more || (this.#times.length < this.#sent && performance.now() < end + LAST_MS)) {
+      more = ask();
+      fns.poll(this.#polled, SOCKETS, 1);
+      for (const [index, client] of this.#clients.entries())
+        if (this.#polled.readInt16LE(index * POLLFD + 6) !== 0) this.#take(client);
+    }
+    const lost = this.#sent - this.#times.length;
+    const never = end + LAST_MS - started;
+    const times = [...this.#times, ...new Array<number>(lost).fill(never)];
+    const perSecond = this.#times.length / ((end - started) / 1000);
+    return { perSecond, p99: quantile(times, 0.99), sent: this.#sent, lost, wrong: this.#wrong };
   }
 
   #send(due: number): void {
-    const client = this.#clients[this.#sent++ % SOCKETS]!;
-    const query = Buffer.from(this.#queries[this.#position++ % this.#queries.length]!);
+    const client = this.#clients[this.#sent % SOCKETS]!;
+    const query = this.#queries[this.#sent++ % this.#queries.length]!;
     const id = client.next;
     client.next = (id + 1) % IDS;
     client.since[id] = due;
     query.writeUInt16BE(id, 0);
-    client.socket.send(query);
+    // One that the kernel does not take is lost, and counted so.
+    fns.send(client.fd, query, query.length, MSG_DONTWAIT);
   }
 
-  #take({ since }: Client, answer: Buffer): void {
-    const id = answer.readUInt16BE(0);
-    const due = since[id]!;
-    if (due === 0) return;
-    since[id] = 0;
-    this.#times.push(performance.now() - due);
-    const rcode = answer.readUInt16BE(2) & 15;
-    if (rcode !== 0 && rcode !== 3) this.#wrong++;
-    this.#onAnswer();
+  #take({ fd, since }: Client): void {
+    while (Number(fns.recv(fd, this.#answer, this.#answer.length, MSG_DONTWAIT)) >= 12) {
+      const id = this.#answer.readUInt16BE(0);
+      const due = since[id]!;
+      if (due === 0) continue;
+      since[id] = 0;
+      this.#times.push(performance.now() - due);
+      const rcode = this.#answer.readUInt16BE(2) & 15;
+      if (rcode !== 0 && rcode !== 3) this.#wrong++;
+    }
   }
+}
 
-  #outcome(seconds: number): LoadOutcome {
-    const lost = this.#sent - this.#times.length;
-    const never = (seconds + LAST_MS / 1000) * 1000;
-    const times = [...this.#times, ...new Array<number>(lost).fill(never)];
-    return {
-      perSecond: this.#times.length / seconds,
-      p99: quantile(times, 0.99),
-      sent: this.#sent,
-      lost,
-      wrong: this.#wrong,
-    };
-  }
+/** A socket for one port of the loopback. */
+function connected(port: number): number {
+  const fd = fns.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) as number;
+  const address = Buffer.alloc(16);
+  address.writeUInt16LE(AF_INET, 0);
+  address.writeUInt16BE(port, 2);
+  address.set([127, 0, 0, 1], 4);
+  if (fd < 0 || (fns.connect(fd, address, address.length) as number) < 0)
+    throw new KernelError('connect', `127.0.0.1:${port}`, koffi.errno());
+  return fd;
 }

@@ -1,5 +1,5 @@
 /** Answers that are kept. One takes some hundred bytes. */
-const MOST_ANSWERS = 4096;
+const MOST_ANSWERS = 16_384;
 /** Bytes of queries and answers worth keeping: the usual ones. */
 const LONGEST_QUERY = 300;
 const LONGEST_ANSWER = 4096;
