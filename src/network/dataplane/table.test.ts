@@ -46,17 +46,17 @@ describe('tableModel', () => {
     sync();
     expect(rules('raw_prerouting')).toEqual([
       'iifname "azv*" jump from_pod',
-      'ip saddr @pod_cidrs ip daddr @pod_cidrs jump among_pods',
-      'ip6 saddr @pod_cidrs6 ip6 daddr @pod_cidrs6 jump among_pods6',
+      'ip saddr @pod_cidrs ip daddr @pod_cidrs goto among_pods',
+      'ip6 saddr @pod_cidrs6 ip6 daddr @pod_cidrs6 goto among_pods6',
     ]);
     expect(rules('among_pods')).toEqual([
       'ip daddr 10.244.0.0/24 ip saddr . meta l4proto . th sport @service_backends return',
       'ip saddr 10.244.0.0/24 ip daddr . meta l4proto . th dport @service_backends return',
-      'icmp type { destination-unreachable, time-exceeded, parameter-problem } return',
-      'ip saddr != @tracked_pods ip daddr != @tracked_pods notrack comment "pod to pod"',
+      'meta l4proto != icmp ip saddr != @tracked_pods ip daddr != @tracked_pods notrack accept comment "pod to pod"',
+      'icmp type != { destination-unreachable, time-exceeded, parameter-problem } ip saddr != @tracked_pods ip daddr != @tracked_pods notrack',
     ]);
-    expect(rules('among_pods6').at(-1)).toBe(
-      'ip6 saddr != @tracked_pods6 ip6 daddr != @tracked_pods6 notrack comment "pod to pod"',
+    expect(rules('among_pods6').at(0)).toBe(
+      'meta l4proto != ipv6-icmp ip6 saddr != @tracked_pods6 ip6 daddr != @tracked_pods6 notrack accept comment "pod to pod"',
     );
     expect(rules('from_pod').at(-1)).toBe('counter name "spoofed" drop comment "not its own address"');
     expect(elements('pod_sources')).toEqual(['azv1 . 10.244.0.4', 'azv2 . 10.244.0.5']);

@@ -51,6 +51,15 @@ describe('session affinity', () => {
     for (let i = 0; i < 12; i++) expect(serverOf(await a5.tcp(WEB, 80))).toBe(second);
   });
 
+  it('ends with the Service, also when that goes and comes again by whole comparisons', async () => {
+    cluster.sync(sticky(3600, ...EVERYWHERE));
+    const first = serverOf(await a5.tcp(WEB, 80));
+    cluster.sync(sticky(3600, ...without(first)));
+    expect(serverOf(await a5.tcp(WEB, 80))).not.toBe(first);
+    cluster.sync();
+    expect(remembered()).toBe(0);
+  });
+
   it('also remembers who was led to the node itself', async () => {
     cluster.sync(sticky(3600, '10.0.1.4:7070', '10.244.1.4:8080'));
     await a.listen(7070);

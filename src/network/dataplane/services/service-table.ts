@@ -88,7 +88,6 @@ export class ServiceTable {
    */
   sync(services: Iterable<ServiceTranslation>): ServiceFindings {
     this.#services = new Map([...services].map((service) => [service.key, service]));
-    const first = this.#state === undefined;
     this.#state = undefined;
     const problems: string[] = [];
     const { created, tx, changes, dynamic, foreign } = compareFrame(this.#nft, this.#network.nodeAddresses);
@@ -108,7 +107,7 @@ export class ServiceTable {
     this.#state = state;
     plan.takeChanged();
     const all = new Set([...before, ...plan.ways.keys()]);
-    const forgotten = this.#afterwards(state, all, first ? undefined : new Set(), problems);
+    const forgotten = this.#afterwards(state, all, undefined, problems);
     return { created, changes: changes + written, forgotten, problems };
   }
 
