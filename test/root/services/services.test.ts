@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { ingressTests } from '../ingress/ingress.ts';
 import { findKubectl } from '../lab/kubectl.ts';
 import { changeTests } from './changes.ts';
 import { type Answer, PATIENCE_MS, SILENCE_MS } from './client.ts';
@@ -10,6 +11,8 @@ import { ROWS, type Row } from './rows.ts';
 /** Needs root, and a kubectl. One cluster of two nodes for all of it. */
 const program = findKubectl();
 const lab = new ServiceLab(program ?? '');
+// Longer than what is waited for inside.
+vi.setConfig({ testTimeout: 240_000 });
 
 beforeAll(async () => {
   if (program) await lab.start();
@@ -90,3 +93,4 @@ describe.runIf(program !== undefined)('Services, by real connections', () => {
 
 describe.runIf(program !== undefined)('Services that change', () => changeTests(lab));
 describe.runIf(program !== undefined)('a guide to AKS, as it is typed', () => documentTests(lab));
+describe.runIf(program !== undefined)('Ingress', () => ingressTests(lab));
