@@ -26,8 +26,10 @@ export interface NodeNetwork {
   readonly mtu: number;
   readonly peers: readonly Peer[];
   /**
-   * Whether connections among pods are tracked by conntrack. Off, they pass `notrack`, which gains throughput;
-   * Services implemented in these tables will need it on. Pods with host ports are always tracked.
+   * Whether connections among pods are tracked by conntrack. Off, they pass `notrack`, which gains throughput.
+   * Tracked all the same: pods with host ports, and on its client's node what goes to or comes from a backend of a
+   * Service (`services/` keeps the set of them), which may have to be translated back. A proxy that is not ours
+   * translates by itself and does not keep that set: it needs this on.
    */
   readonly trackPodTraffic: boolean;
 }
