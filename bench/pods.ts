@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KubeClient } from '../src/kube/client.ts';
+import type { KubeClient } from '../src/kube/client.ts';
 import { Informer } from '../src/kube/informer.ts';
-import { parseKubeConfig } from '../src/kube/kube-config.ts';
 import { DEPLOYMENTS, PODS } from '../src/kube/resources.ts';
 import type { Deployment, Pod } from '../src/kube/types.ts';
 import { CriClient } from '../src/lab/kubelet/cri.ts';
 import { criSocket, findMachine } from '../src/lab/machine/index.ts';
-import { call } from '../src/lab/supervisor/client.ts';
 import { machineRefOf } from '../src/lab/supervisor/machine-files.ts';
 import type { NodeView } from '../src/lab/supervisor/views.ts';
+import { adminClient, withoutPods } from './harness/empty-cluster.ts';
 import { createCluster, inLab } from './lab.ts';
 import type { Bench } from './result.ts';
 
@@ -21,7 +20,7 @@ const PATIENCE_MS = 300_000;
 const NAMESPACE = 'default';
 
 /**
- * All the pods that a node may have, by a Deployment on one node; and on another node the same sandboxes and containers
+ * All the pods that a node may have, by a Deployment on one empty node; and on another empty node the same sandboxes and containers
  * by containerd alone, asked as many at a time.
  */
 export const pods: Bench = {
@@ -34,13 +33,11 @@ export const pods: Bench = {
     inLab(context, async () => {
       const cluster = await createCluster(2);
       const [one, other] = cluster.nodes as [NodeView, NodeView];
-      const { kubeconfig } = await call<{ kubeconfig: string }>(
-        'GET',
-        `/v1/clusters/${cluster.name}/kubeconfig`,
-      );
-      const client = new KubeClient(parseKubeConfig(kubeconfig));
+      const client = await adminClient(cluster.name);
       const cri = new CriClient(criSocket(findMachine(machineRefOf(other.name))!));
       try {
+        // With a pod of the cluster's own on it the node would have no room for as many.
+        await withoutPods(client);
         // Neither pulls it while the clock runs.
         await cri.pullImage(IMAGE);
         const deployed = await deploy(client, one, (text) => context.progress(text));
@@ -74,7 +71,7 @@ async function deploy(
   informer.start();
   await informer.synced;
   const started = performance.now();
-  await client.create(DEPLOYMENTS, manifest(node));
+  await client.create(DEPLOYMENTS, manifest(node.name));
   const running = (): Pod[] => informer.list().filter((pod) => pod.status?.phase === 'Running');
   for (let said = 0; running().length < PODS_A_NODE; ) {
     if (performance.now() - started > PATIENCE_MS) {
@@ -97,19 +94,20 @@ async function deploy(
   return seconds;
 }
 
-function manifest(node: NodeView): Deployment {
+/** So many pods on one node. */
+export function manifest(node: string, replicas = PODS_A_NODE): Deployment {
   const labels = { app: 'many' };
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name: 'many', namespace: NAMESPACE },
     spec: {
-      replicas: PODS_A_NODE,
+      replicas,
       selector: { matchLabels: labels },
       template: {
         metadata: { labels },
         spec: {
-          nodeSelector: { 'kubernetes.io/hostname': node.name },
+          nodeSelector: { 'kubernetes.io/hostname': node },
           containers: [{ name: 'sleep', image: IMAGE, command: COMMAND }],
         },
       },
