@@ -4,7 +4,7 @@ import { parseAddress } from '../../address/ip.ts';
 import { namespaceOf } from '../../lab/fabric/names.ts';
 import { execInMachine } from '../../lab/machine/index.ts';
 import { call } from '../../lab/supervisor/client.ts';
-import type { LabStatus, NodeView } from '../../lab/supervisor/views.ts';
+import type { ClusterView, LabStatus, NodeView, PublicIpView } from '../../lab/supervisor/views.ts';
 import { outside, runIn, whileRunning } from './inside.ts';
 import { ECHO_PORT, machineOf, type Pod } from './pod.ts';
 import { CLUSTER, HOSTS, NETWORK, POD_CIDR, type Stage, TWIN } from './stage.ts';
@@ -144,13 +144,12 @@ export const lines: Line[] = [
     },
   },
   {
-    name: "on the internet a pod wears its virtual network's public address",
+    name: "on the internet a pod wears its cluster's outbound public address",
     prove: async ({ pods: { a }, hosts }) => {
-      const networks = await call<{ name: string; properties: { publicAddress: string } }[]>(
-        'GET',
-        '/v1/networks',
-      );
-      const { publicAddress } = networks.find((network) => network.name === NETWORK)!.properties;
+      const { outbound } = await call<ClusterView>('GET', `/v1/clusters/${CLUSTER}`);
+      const publicIps = await call<PublicIpView[]>('GET', '/v1/public-ips');
+      const wanted = outbound?.publicIpAddresses?.[0];
+      const publicAddress = publicIps.find((one) => one.name === wanted)!.address;
       const { name, properties } = hosts.internet;
       const server = serving(name);
       const { result } = await whileRunning(namespaceOf.host(name), server, () => ask(a, properties.address));
