@@ -166,6 +166,9 @@ describe('NAT gateway', () => {
       GATEWAY.includes(address),
     );
     expect(flows.reduce((sum, each) => sum + each.flows, 0)).toBe(41);
+    // Forty of one node, one of the host beside it, all to the same server.
+    expect(flows.reduce((sum, each) => sum + each.busiest.flows, 0)).toBe(41);
+    expect(new Set(flows.flatMap(({ clients }) => clients)).size).toBe(2);
   });
 
   test('a cluster finds its managed one; without any it does not get out', async () => {

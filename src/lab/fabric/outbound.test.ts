@@ -142,8 +142,18 @@ describe('SNAT usage', () => {
         { nodeAddress: '10.0.1.9', address: '', tcp: 0, udp: 0, allocated: 0, refused: 1 },
       ],
       addresses: [
-        { address: '198.19.0.50', flows: 5 },
-        { address: '198.19.0.4', flows: 1 },
+        {
+          address: '198.19.0.50',
+          flows: 5,
+          busiest: { flows: 3, destination: 'tcp 203.0.113.4:80' },
+          clients: ['10.0.1.4'],
+        },
+        {
+          address: '198.19.0.4',
+          flows: 1,
+          busiest: { flows: 1, destination: 'tcp 198.19.0.254:80' },
+          clients: ['10.0.1.4'],
+        },
       ],
     });
   });

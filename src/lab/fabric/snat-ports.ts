@@ -5,6 +5,8 @@ export const PORTS_PER_ADDRESS = 64_000;
 const FIRST_PORT = 1024;
 /** Ports of one address of a NAT gateway: 64,512. Source: Azure, "SNAT with NAT gateway". */
 export const GATEWAY_PORTS = '1024-65535';
+/** So many are these. */
+export const PORTS_PER_GATEWAY_ADDRESS = 64_512;
 /** A connection through a gateway takes the address of one of so many slots: the most addresses that a gateway has. */
 export const GATEWAY_SLOTS = 16;
 

@@ -18,10 +18,20 @@ export interface NodeSnatUsage {
   refused: number;
 }
 
+/** A public address that connections wear. */
+export interface AddressSnatUsage {
+  address: string;
+  /** Connections now. */
+  flows: number;
+  /** Most of them to one destination, and which: `tcp 203.0.113.4:80`. A NAT gateway's address has 64,512 ports for each. */
+  busiest: { flows: number; destination: string };
+  /** Addresses, in the virtual network, of the machines whose they are. */
+  clients: string[];
+}
+
 export interface SnatUsage {
   nodes: NodeSnatUsage[];
-  /** Connections that wear a public address now, by address. Of a NAT gateway's, 64,512 to each destination. */
-  addresses: { address: string; flows: number }[];
+  addresses: AddressSnatUsage[];
 }
 
 /** What the table of a virtual network's router says about SNAT. */
@@ -69,7 +79,11 @@ export class SnatCount {
   readonly #tables: SnatTables;
   /** Ports in use, by node and protocol. */
   readonly #ports = new Map<string, Set<number>>();
-  readonly #flows = new Map<string, number>();
+  /** By public address: connections, of them those to each destination, and whose they are. */
+  readonly #addresses = new Map<
+    string,
+    { flows: number; destinations: Map<string, number>; clients: Set<string> }
+  >();
 
   constructor(tables: SnatTables) {
     this.#tables = tables;
@@ -77,7 +91,7 @@ export class SnatCount {
 
   add({ original, reply }: { original: Tuple; reply: Tuple }): void {
     const { destination: address, destinationPort: port, protocol } = reply;
-    this.#flows.set(address, (this.#flows.get(address) ?? 0) + 1);
+    this.#addFlow(address, original);
     const range = this.#tables.ranges.get(original.source);
     // Of a connection from before its node got another range, the port is another's now.
     if (port === undefined || range?.address !== address || port < range.first || port > range.last) return;
@@ -85,6 +99,21 @@ export class SnatCount {
     const ports = this.#ports.get(id);
     if (ports) ports.add(port);
     else this.#ports.set(id, new Set([port]));
+  }
+
+  #addFlow(address: string, original: Tuple): void {
+    let known = this.#addresses.get(address);
+    if (!known) {
+      known = { flows: 0, destinations: new Map(), clients: new Set() };
+      this.#addresses.set(address, known);
+    }
+    known.flows++;
+    known.clients.add(original.source);
+    const { protocol, destination, destinationPort } = original;
+    if (destinationPort === undefined) return;
+    const name = protocol === TCP ? 'tcp' : protocol === UDP ? 'udp' : String(protocol);
+    const key = `${name} ${destination}:${destinationPort}`;
+    known.destinations.set(key, (known.destinations.get(key) ?? 0) + 1);
   }
 
   usage(): SnatUsage {
@@ -100,7 +129,12 @@ export class SnatCount {
         refused,
       };
     });
-    const addresses = [...this.#flows].map(([address, flows]) => ({ address, flows }));
+    const addresses = [...this.#addresses].map(([address, { flows, destinations, clients }]) => {
+      let busiest = { flows: 0, destination: '' };
+      for (const [destination, many] of destinations)
+        if (many > busiest.flows) busiest = { flows: many, destination };
+      return { address, flows, busiest, clients: [...clients] };
+    });
     return { nodes, addresses };
   }
 }

@@ -1,5 +1,6 @@
-import type { SnatUsage } from '../fabric/snat-usage.ts';
-import type { NodeSnat } from './snat.ts';
+import { PORTS_PER_GATEWAY_ADDRESS } from '../fabric/snat-ports.ts';
+import type { NatGatewayUse } from './nat-gateway-use.ts';
+import type { NodeSnat, SnatFigures } from './snat.ts';
 import type { LoadBalancerView } from './views.ts';
 
 type Labels = Record<string, string>;
@@ -12,10 +13,8 @@ interface Family {
 }
 
 /** The lab's figures in Prometheus' text form: `curl --unix-socket /run/flyover-lab/supervisor.sock http://lab/metrics`. */
-export function metricsText(
-  snat: { nodes: readonly NodeSnat[]; addresses: SnatUsage['addresses'] },
-  balancers: readonly LoadBalancerView[],
-): string {
+export function metricsText(snat: SnatFigures, balancers: readonly LoadBalancerView[]): string {
+  const gateway = ({ natGateway, address }: NatGatewayUse): Labels => ({ nat_gateway: natGateway, address });
   const of = ({ cluster, node, address }: NodeSnat): Labels => ({ cluster, node, address });
   const families: Family[] = [
     {
@@ -44,6 +43,18 @@ export function metricsText(
       help: 'Connections that leave with a public address.',
       type: 'gauge',
       values: snat.addresses.map(({ address, flows }) => [{ address }, flows]),
+    },
+    {
+      name: 'flyover_nat_gateway_busiest_destination_flows',
+      help: 'Connections with an address of a NAT gateway to the destination that has most of them.',
+      type: 'gauge',
+      values: snat.natGateways.map((use) => [gateway(use), use.flows]),
+    },
+    {
+      name: 'flyover_nat_gateway_destination_flows_limit',
+      help: 'Connections with an address of a NAT gateway that are possible to one destination.',
+      type: 'gauge',
+      values: snat.natGateways.map((use) => [gateway(use), PORTS_PER_GATEWAY_ADDRESS]),
     },
     {
       name: 'flyover_load_balancer_healthy_nodes',

@@ -1,13 +1,21 @@
 import type { Logger } from 'pino';
 import type { KubeClient } from '../../kube/client.ts';
 import { EventRecorder } from '../../kube/event-recorder.ts';
-import type { NodeSnatUsage, SnatUsage } from '../fabric/snat-usage.ts';
+import type { AddressSnatUsage, NodeSnatUsage, SnatUsage } from '../fabric/snat-usage.ts';
 import type { LabContext } from './context.ts';
+import { type NatGatewayUse, NearlyUsedUp, natGatewayUse, nearlyUsedUp } from './nat-gateway-use.ts';
 
 /** The same of a node that is known by its name. */
 export interface NodeSnat extends Omit<NodeSnatUsage, 'nodeAddress'> {
   cluster: string;
   node: string;
+}
+
+/** Source ports as all routers have them. */
+export interface SnatFigures {
+  nodes: NodeSnat[];
+  addresses: AddressSnatUsage[];
+  natGateways: NatGatewayUse[];
 }
 
 /** How often somebody looks whether ports ran out, in milliseconds. */
@@ -38,7 +46,8 @@ export class SnatWatch {
   readonly #refused = new Map<string, { total: number; last: number }>();
   /** Refused packets by node that the cluster knows of. */
   readonly #told = new Map<string, number>();
-  #cached: { at: number; nodes: NodeSnat[]; addresses: SnatUsage['addresses'] } | undefined;
+  readonly #nearlyUsedUp = new NearlyUsedUp();
+  #cached: ({ at: number } & SnatFigures) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /**
@@ -63,35 +72,43 @@ export class SnatWatch {
     clearInterval(this.#timer);
   }
 
-  /** Looks at once, and reports what ran out since the last time. */
+  /** Looks at once, and reports what ran out, or nearly did, since the last time. */
   look(): void {
     this.#cached = undefined;
-    for (const use of this.usage().nodes) {
+    const { nodes, natGateways } = this.usage();
+    for (const use of nodes) {
       // What was refused before this supervisor came was told by the one before it.
       const told = this.#told.get(use.node) ?? use.refused;
       this.#told.set(use.node, use.refused);
-      if (use.refused > told) this.#tell(use);
+      if (use.refused > told) {
+        this.#lab.log.warn({ node: use.node, refused: use.refused }, 'SNAT ports ran out');
+        this.#tell(use, 'SnatPortExhaustion', exhausted(use));
+      }
     }
+    for (const use of this.#nearlyUsedUp.news(natGateways)) this.#warn(use);
   }
 
   /** As it is now, give or take half a second. */
-  usage(): { nodes: NodeSnat[]; addresses: SnatUsage['addresses'] } {
+  usage(): SnatFigures {
     const now = performance.now();
     if (!this.#cached || now - this.#cached.at > FRESH_MS) this.#cached = { at: now, ...this.#measure() };
     return this.#cached;
   }
 
-  #measure(): { nodes: NodeSnat[]; addresses: SnatUsage['addresses'] } {
+  #measure(): SnatFigures {
     const nodes: NodeSnat[] = [];
-    const addresses: SnatUsage['addresses'] = [];
-    if (!this.#read) return { nodes, addresses };
-    const { clusters, machines, virtualNetworks } = this.#lab.inventory();
+    const addresses: AddressSnatUsage[] = [];
+    const natGateways: NatGatewayUse[] = [];
+    if (!this.#read) return { nodes, addresses, natGateways };
+    const inventory = this.#lab.inventory();
+    const { clusters, machines, virtualNetworks } = inventory;
     for (const { name } of virtualNetworks) {
       const usage = this.#readOne(name, this.#lab.log);
       if (!usage) continue;
       addresses.push(...usage.addresses);
       const here = new Set(clusters.filter((c) => c.virtualNetwork === name).map((c) => c.name));
       const owners = new Map(machines.filter((m) => here.has(m.cluster)).map((m) => [m.address, m]));
+      natGateways.push(...natGatewayUse(inventory, usage.addresses, owners));
       for (const { nodeAddress, ...figures } of usage.nodes) {
         const machine = owners.get(nodeAddress);
         if (!machine) continue;
@@ -100,7 +117,7 @@ export class SnatWatch {
       }
     }
     nodes.sort((a, b) => (a.node < b.node ? -1 : 1));
-    return { nodes, addresses };
+    return { nodes, addresses, natGateways };
   }
 
   /** Nothing while the router is being made. */
@@ -121,9 +138,14 @@ export class SnatWatch {
     return total;
   }
 
-  #tell(use: NodeSnat): void {
-    this.#lab.log.warn({ node: use.node, refused: use.refused }, 'SNAT ports ran out');
-    const client = this.#clientOf(use.cluster);
+  #warn(use: NatGatewayUse): void {
+    const { natGateway, address, destination, flows } = use;
+    this.#lab.log.warn({ natGateway, address, destination, flows }, 'SNAT ports run out soon');
+    for (const node of use.nodes) this.#tell(node, 'SnatPortsRunLow', nearlyUsedUp(use));
+  }
+
+  #tell({ cluster, node }: { cluster: string; node: string }, reason: string, message: string): void {
+    const client = this.#clientOf(cluster);
     if (!client) return;
     let recorder = this.#recorders.get(client);
     if (!recorder) {
@@ -133,7 +155,7 @@ export class SnatWatch {
       this.#recorders.set(client, recorder);
     }
     // A node's events are about its name, as the kubelet writes them.
-    const about = { apiVersion: 'v1', kind: 'Node', name: use.node, uid: use.node };
-    recorder.event(about, 'Warning', 'SnatPortExhaustion', exhausted(use));
+    const about = { apiVersion: 'v1', kind: 'Node', name: node, uid: node };
+    recorder.event(about, 'Warning', reason, message);
   }
 }
