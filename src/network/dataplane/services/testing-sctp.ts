@@ -32,7 +32,7 @@ const AF_INET6 = 10;
 const IPPROTO_SCTP = 132;
 const ADDRESS_LENGTH = { 4: 16, 6: 28 } as const;
 const ADDRESS_AT = { 4: 4, 6: 8 } as const;
-/** An INIT or a cookie without an answer is sent again, as the protocol has it. */
+/** What gets no answer is sent again, as the protocol has it. */
 const AGAIN_MS = 1000;
 const PATIENT_MS = 60_000;
 
@@ -160,15 +160,15 @@ export class SctpHosts {
     const sourcePort = this.#nextPort++;
     const tag = 0x0f10_0000 + sourcePort;
     const base = { sourcePort, destinationPort: port };
-    let last = encode({ ...base, verificationTag: 0, chunk: INIT, value: initValue(tag) });
+    const init = encode({ ...base, verificationTag: 0, chunk: INIT, value: initValue(tag) });
     let cookie = '';
     const socket = new RawSocket(netns, parseAddress(address).family);
     try {
       socket.connect(address);
       const deadline = performance.now() + PATIENT_MS;
-      for (let wait = false; performance.now() < deadline; ) {
-        if (!wait) socket.send(last);
-        wait = await this.#work(socket.fd);
+      for (let heard = false; performance.now() < deadline; heard = await this.#work(socket.fd)) {
+        // From the beginning: conntrack may have forgotten the half of an association within three seconds.
+        if (!heard) socket.send(init);
         for (let got = socket.receive(); got; got = socket.receive()) {
           const packet = decode(got.bytes);
           if (packet?.sourcePort !== port || packet.destinationPort !== sourcePort) continue;
@@ -177,9 +177,8 @@ export class SctpHosts {
           if (packet.chunk !== INIT_ACK) continue;
           const ack = readInit(packet.value);
           ({ cookie } = ack);
-          const value = Buffer.from(cookie);
-          last = encode({ ...base, verificationTag: ack.tag, chunk: COOKIE_ECHO, value });
-          wait = false;
+          const echo = { verificationTag: ack.tag, chunk: COOKIE_ECHO, value: Buffer.from(cookie) };
+          socket.send(encode({ ...base, ...echo }));
         }
       }
       return 'timeout';
