@@ -1,7 +1,8 @@
 import type { Identity } from './identity.ts';
-import type { Ids } from './ids.ts';
+import { Ids } from './ids.ts';
 import type { Interval } from './partition.ts';
 import type { PortRange } from './policy.ts';
+import { baseOf, POD_CLASS, WORLD_CLASS } from './tables.ts';
 import type { Term } from './term.ts';
 
 /** Addresses that fulfil the same terms; of named ports with the same numbers. */
@@ -18,14 +19,11 @@ export interface PodClass {
 const NO_PORTS: readonly PortRange[] = [];
 
 export class Classes {
-  readonly #ids: Ids;
+  /** By base: even ones and odd ones. */
+  readonly #ids = [new Ids(2, 2), new Ids(3, 2)] as const;
   readonly #byKey = new Map<string, PodClass>();
   readonly #byId = new Map<number, PodClass>();
   readonly #changed = new Set<PodClass>();
-
-  constructor(ids: Ids) {
-    this.#ids = ids;
-  }
 
   get size(): number {
     return this.#byKey.size;
@@ -43,7 +41,8 @@ export class Classes {
     if (found === undefined) {
       const terms = new Map(identity?.terms);
       for (const term of interval?.terms ?? []) terms.set(term, NO_PORTS);
-      found = { id: this.#ids.give(), key, terms, users: 0, settled: false };
+      const base = [...terms.keys()].some(({ universal }) => universal) ? POD_CLASS : WORLD_CLASS;
+      found = { id: this.#ids[base].give(), key, terms, users: 0, settled: false };
       this.#byKey.set(key, found);
       this.#byId.set(found.id, found);
       for (const term of terms.keys()) term.classes.add(found);
@@ -56,6 +55,11 @@ export class Classes {
   release(one: PodClass): void {
     one.users--;
     if (one.users === 0) this.#changed.add(one);
+  }
+
+  /** Numbers of classes that are gone may be given again. */
+  forgetNumbers(): void {
+    for (const ids of this.#ids) ids.settle();
   }
 
   /** Those that need rows, and those whose rows are to go. */
@@ -71,7 +75,7 @@ export class Classes {
         this.#byKey.delete(one.key);
         this.#byId.delete(one.id);
         for (const term of one.terms.keys()) term.classes.delete(one);
-        this.#ids.release(one.id);
+        this.#ids[baseOf(one.id) === POD_CLASS ? 1 : 0].release(one.id);
       }
     }
     this.#changed.clear();

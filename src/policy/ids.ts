@@ -1,11 +1,21 @@
-/** Numbers from 1. One that was given back comes into use again only after {@link settle}. */
+/** Numbers in equal steps. One that was given back comes into use again only after {@link settle}. */
 export class Ids {
-  #next = 1;
+  #next: number;
+  readonly #step: number;
   readonly #free: number[] = [];
   #released: number[] = [];
 
+  constructor(first = 1, step = 1) {
+    this.#next = first;
+    this.#step = step;
+  }
+
   give(): number {
-    return this.#free.pop() ?? this.#next++;
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    const next = this.#next;
+    this.#next += this.#step;
+    return next;
   }
 
   release(id: number): void {

@@ -1,6 +1,6 @@
 import { parseAddress } from '../address/ip.ts';
 import type { Decision, Direction, Packet } from './decision.ts';
-import { OPEN_PROFILE, type PolicyTables, rowKey, WORLD_CLASS } from './tables.ts';
+import { baseOf, OPEN_PROFILE, type PolicyTables, rowKey, WORLD_CLASS } from './tables.ts';
 
 /**
  * What a node's tables say about a packet at one end, step by step as the kernel does it. Undefined when the end is no
@@ -15,7 +15,9 @@ export function lookup(tables: PolicyTables, direction: Direction, packet: Packe
   if (direction === 'ingress' && tables.node.has(peer)) return { verdict: 'accept', decidedBy: 'own node' };
   if (profile === OPEN_PROFILE) return { verdict: 'accept', decidedBy: 'not isolated' };
   const peerClass = tables.addresses.get(peer) ?? networkClass(tables, peer);
-  const row = tables.rows.get(rowKey(profile, peerClass)) ?? tables.rows.get(rowKey(profile, WORLD_CLASS));
+  const row = [peerClass, baseOf(peerClass), WORLD_CLASS]
+    .map((one) => tables.rows.get(rowKey(profile, one)))
+    .find((one) => one !== undefined);
   const outcome = tables.outcomes.get(row!)!;
   const piece = outcome.pieces.find(
     ({ protocol, first, last }) =>

@@ -12,7 +12,14 @@ import {
   type PodObject,
   policyKey,
 } from './objects.ts';
-import { OPEN_PROFILE, type PolicyChange, type PolicyTables, rowOf } from './tables.ts';
+import {
+  OPEN_PROFILE,
+  POD_CLASS,
+  type PolicyChange,
+  type PolicyTables,
+  rowOf,
+  WORLD_CLASS,
+} from './tables.ts';
 import { CLUSTER_KINDS, compile, emptyCluster, node, pod } from './testing.ts';
 import { clusterPolicies, namespaces, networkPolicies, nodes, pods } from './testing-clusters.ts';
 
@@ -115,7 +122,10 @@ function withoutNumbers(tables: PolicyTables) {
     return JSON.stringify([rest, pieces]);
   };
   const profiles = new Map<number, string[]>();
-  const members = new Map<number, string>([[0, 'the world']]);
+  const members = new Map<number, string>([
+    [WORLD_CLASS, 'the world'],
+    [POD_CLASS, 'pods'],
+  ]);
   const into = (id: number, text: string) => members.set(id, `${members.get(id) ?? ''} ${text}`);
   for (const [address, id] of [...tables.addresses].sort()) into(id, address);
   for (const [key, network] of [...tables.networks].sort()) into(network.class, key);

@@ -52,10 +52,9 @@ export class PolicyModel {
   readonly #identities = new Identities();
   readonly #book = new AddressBook();
   readonly #conditions: Conditions;
-  readonly #classIds = new Ids();
   readonly #outcomeIds = new Ids();
   readonly #profiles: Profiles;
-  readonly #classes = new Classes(this.#classIds);
+  readonly #classes = new Classes();
   readonly #rows = new Rows(this.#outcomeIds);
 
   readonly #own = new TrackedMap<string, true>();
@@ -289,8 +288,7 @@ export class PolicyModel {
     this.#touchedPods.clear();
     const { fresh, gone } = this.#profiles.settle();
     for (const profile of gone) {
-      this.#rows.clear(profile, undefined);
-      for (const { classes } of profile.terms) for (const one of classes) this.#rows.clear(profile, one);
+      this.#rows.delete(profile);
       this.#profiles.drop(profile);
     }
     return fresh;
@@ -336,24 +334,16 @@ export class PolicyModel {
 
   #settleRows(freshProfiles: readonly Profile[]): void {
     const { fresh, gone } = this.#classes.settle();
-    for (const one of gone)
-      for (const term of one.terms.keys())
-        for (const profile of term.profiles) this.#rows.clear(profile, one);
-    for (const profile of freshProfiles) {
-      this.#rows.fill(profile, undefined);
-      const classes = new Set([...profile.terms].flatMap((term) => [...term.classes]));
-      for (const one of classes) this.#rows.fill(profile, one);
-    }
-    for (const one of fresh) {
-      const profiles = new Set([...one.terms.keys()].flatMap((term) => [...term.profiles]));
-      for (const profile of profiles) this.#rows.fill(profile, one);
-    }
+    for (const one of gone) this.#rows.deleteClass(one);
+    for (const profile of freshProfiles) this.#rows.add(profile);
+    for (const one of fresh) this.#rows.addClass(one);
   }
 
   #changes(): PolicyChange {
     const problems = this.#changedProblems;
     this.#changedProblems = new Map();
-    for (const ids of [this.#classIds, this.#outcomeIds]) ids.settle();
+    this.#outcomeIds.settle();
+    this.#classes.forgetNumbers();
     this.#profiles.forgetNumbers();
     this.#conditions.forgetNumbers();
     return {

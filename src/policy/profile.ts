@@ -34,14 +34,14 @@ export class Profile {
     this.terms = new Set(rules.flatMap(({ peers, named }) => [...(peers === 'any' ? [] : peers), ...named]));
   }
 
-  /** The rules that match a peer of this class; without one, a peer that fulfils no condition. */
-  matched(peer: PodClass | undefined): readonly MatchedRule[] {
+  /** The rules that match a peer that fulfils these terms. */
+  matched(peer: PodClass['terms']): readonly MatchedRule[] {
     const found: MatchedRule[] = [];
     for (const { tier, action, decidedBy, peers, ranges, named } of this.rules) {
-      if (peers !== 'any' && !peers.some((term) => peer?.terms.has(term))) continue;
+      if (peers !== 'any' && !peers.some((term) => peer.has(term))) continue;
       if (ranges === 'any') found.push({ tier, action, decidedBy, ports: 'any' });
       else {
-        const ports = [...ranges, ...named.flatMap((term) => peer?.terms.get(term) ?? [])];
+        const ports = [...ranges, ...named.flatMap((term) => peer.get(term) ?? [])];
         if (ports.length > 0) found.push({ tier, action, decidedBy, ports });
       }
     }

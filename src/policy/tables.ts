@@ -12,7 +12,9 @@ import type { PolicyProblem } from './problem.ts';
  *    A local pod's address that is not there has no verdicts yet: keep it in quarantine.
  * 2. the peer's address -> *class*: first `addresses` (exact: pods), then `networks` (disjoint intervals: ip blocks, nodes),
  *    else {@link WORLD_CLASS}. Two addresses are of one class when no rule of this node's pods can tell them apart.
- * 3. `profile . class` -> *outcome* in `rows`; where there is none, that of `profile . WORLD_CLASS`, which always is.
+ * 3. `profile . class` -> *outcome* in `rows`; where there is none, that of `profile . baseOf(class)` (the lowest bit: odd
+ *    classes are of pods when some rule names all pods); where there is none, that of `profile . WORLD_CLASS`, which
+ *    always is. So a rule for all pods, as DNS needs it, is one row for its profile.
  * 4. `outcome . protocol . destination port` -> verdict in the outcome's disjoint `pieces`, else its `rest`, which also
  *    holds for whatever has no ports.
  *
@@ -95,6 +97,14 @@ export type PolicyChange = {
 export const OPEN_PROFILE = 0;
 /** Of addresses that only rules without peers match. */
 export const WORLD_CLASS = 0;
+
+/** The base of odd classes: what matches of a pod because it is one. */
+export const POD_CLASS = 1;
+
+/** {@link WORLD_CLASS} or {@link POD_CLASS}: whose row counts for a class that has none of its own. */
+export function baseOf(classId: number): number {
+  return classId & 1;
+}
 
 const MOST_CLASSES = 2 ** 26;
 

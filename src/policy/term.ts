@@ -16,6 +16,8 @@ export class Term {
   readonly id: number;
   readonly key: string;
   readonly condition: Condition;
+  /** Every pod fulfils it: what follows from that is the row of the pods' base class. */
+  readonly universal: boolean;
   readonly profiles = new Set<Profile>();
   readonly classes = new Set<PodClass>();
   /** Identities that fulfil it; always empty for conditions about addresses. */
@@ -25,7 +27,16 @@ export class Term {
     this.id = id;
     this.key = key;
     this.condition = condition;
+    this.universal = isUniversal(condition);
   }
+}
+
+function isUniversal(condition: Condition): boolean {
+  return (
+    condition.kind === 'pods' &&
+    typeof condition.namespaces !== 'string' &&
+    condition.namespaces.requirements.length + condition.pods.requirements.length === 0
+  );
 }
 
 export function conditionKey(condition: Condition): string {
