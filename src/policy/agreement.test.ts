@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Packet } from './decision.ts';
-import { evaluate } from './evaluate.ts';
+import { evaluate, isolating } from './evaluate.ts';
 import { podAt } from './evaluate-cluster.ts';
-import { compile, lookupBoth } from './testing.ts';
-import { clusters, packets } from './testing-clusters.ts';
+import { PolicyModel } from './model.ts';
+import { compile, fill, lookupBoth } from './testing.ts';
+import { ADDRESSES, clusters, packets } from './testing-clusters.ts';
 
 const CLUSTERS = 500;
 const PACKETS = 210;
@@ -36,6 +37,18 @@ test('the compiled tables say of 105,000 packets what the API says, and for the 
   // Every kind of decision was made, in both directions
   expect([...decided.keys()].sort()).toEqual(EVERY);
   expect(Math.min(...decided.values())).toBeGreaterThan(20);
+}, 120_000);
+
+test('who isolates an address is the same by the API and by the model', () => {
+  fc.assert(
+    fc.property(clusters, (cluster) => {
+      const model = fill(new PolicyModel('n1'), cluster);
+      for (const direction of ['ingress', 'egress'] as const)
+        for (const address of ADDRESSES)
+          expect(model.isolating(direction, address)).toEqual(isolating(cluster, direction, address));
+    }),
+    { numRuns: 100, seed: SEED },
+  );
 }, 120_000);
 
 const EVERY = [

@@ -59,14 +59,26 @@ function decide(
   const admin = firstRule(cluster, 'admin', direction, pod, packet);
   if (admin !== undefined && admin !== 'pass') return admin;
 
-  const selecting = cluster.networkPolicies
-    .filter((policy) => affects(policy, direction) && selects(policy, pod))
-    .sort((a, b) => compare(keyOf(a), keyOf(b)));
+  const selecting = selectingPolicies(cluster, direction, pod);
   if (selecting.length > 0) return networkPolicies(cluster, selecting, direction, pod, packet);
 
   const baseline = firstRule(cluster, 'baseline', direction, pod, packet);
   if (baseline !== undefined && baseline !== 'pass') return baseline;
   return { verdict: 'accept', decidedBy: 'not isolated' };
+}
+
+function selectingPolicies(cluster: Cluster, direction: Direction, pod: PodObject): NetworkPolicy[] {
+  return cluster.networkPolicies
+    .filter((policy) => affects(policy, direction) && selects(policy, pod))
+    .sort((a, b) => compare(keyOf(a), keyOf(b)));
+}
+
+/** The NetworkPolicies that isolate whoever has the address: who is meant by a decision `isolated`. */
+export function isolating(cluster: Cluster, direction: Direction, address: string): string[] {
+  const pod = podAt(cluster, address);
+  return pod === undefined
+    ? []
+    : selectingPolicies(cluster, direction, pod).map((policy) => policyKey('NetworkPolicy', policy));
 }
 
 /** "If this field is not specified…": ingress always, egress when there are egress rules. */

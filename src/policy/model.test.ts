@@ -224,6 +224,22 @@ describe('what a change touches', () => {
     expect(ingress).toBe(1);
   });
 
+  test('a rule for all pods: one row, however many classes of pods there are', () => {
+    const model = filled(100);
+    const anywhere = [{ from: [{ namespaceSelector: {} }], ports: [{ port: 53 }] }];
+    model.setPod(pod('b/dns', '10.244.0.200', { labels: { app: 'dns' } }));
+    model.setPolicy('NetworkPolicy', {
+      metadata: { namespace: 'b', name: 'dns' },
+      spec: { ingress: anywhere },
+    });
+    const { rows, ingress } = model.take();
+    const profile = ingress.set.get('10.244.0.200')!;
+    expect([...rows.set.keys()].map(rowOf).filter((row) => row.profile === profile)).toEqual([
+      { profile, class: WORLD_CLASS },
+      { profile, class: POD_CLASS },
+    ]);
+  });
+
   test('a state that changes without meaning: nothing', () => {
     const model = filled(10);
     model.setNode(node('n1'));

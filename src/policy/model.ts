@@ -3,6 +3,7 @@ import { AddressBook } from './address-book.ts';
 import { AnchorIndex, peerIsPod } from './anchor-index.ts';
 import { Classes } from './classes.ts';
 import { Conditions } from './conditions.ts';
+import type { Direction } from './decision.ts';
 import { Identities, Identity } from './identity.ts';
 import { Ids } from './ids.ts';
 import {
@@ -112,6 +113,17 @@ export class PolicyModel {
       rows: this.#rows.rows.view,
       outcomes: this.#rows.outcomes.view,
     };
+  }
+
+  /** The NetworkPolicies that isolate whoever has the address, local or not: who is meant by `isolated`. */
+  isolating(direction: Direction, address: string): readonly string[] {
+    const identity = this.#book.at(address)?.pod.identity;
+    if (identity === undefined) return [];
+    const { namespace, labels } = identity;
+    return [...this.#selecting.matching(namespace, labels, this.#labelsOf(namespace))]
+      .filter((policy) => policy.tier === 'network-policy' && policy[direction] !== undefined)
+      .map(({ key }) => key)
+      .sort();
   }
 
   setPod(pod: PodObject): void {
