@@ -108,7 +108,9 @@ describe.runIf(program !== undefined)('a cluster of the lab, by kubectl', () => 
   });
 
   test('a Deployment rolls out, rolls back, and moves off a drained node', { timeout: 180_000 }, async () => {
-    await kubectl.ok('create', 'deployment', 'app', '--image=busybox', '--replicas=4', '--', 'sleep', '1d');
+    // Not `sleep` alone: as a container's first process it is deaf to SIGTERM, and each deletion takes its 30 s.
+    const program = ['sh', '-c', 'trap exit TERM; sleep 1d & wait'];
+    await kubectl.ok('create', 'deployment', 'app', '--image=busybox', '--replicas=4', '--', ...program);
     await kubectl.ok('rollout', 'status', 'deployment/app', '--timeout=90s');
     await kubectl.ok('set', 'image', 'deployment/app', 'busybox=localhost/no/such:image');
     const stuck = await kubectl.run(['rollout', 'status', 'deployment/app', '--timeout=2s']);
