@@ -1,5 +1,5 @@
+import type { ManifestProblem } from '../manifest/problem.ts';
 import type { Maybe, ObjectMetadata } from './objects.ts';
-import type { PolicyProblem } from './problem.ts';
 
 export type Check =
   /** A part that cannot be read, so that it is closed. */
@@ -17,7 +17,7 @@ export type Check =
   | 'useless';
 
 /** Something that is probably not what its author meant. */
-export interface Finding extends PolicyProblem {
+export interface Finding extends ManifestProblem {
   readonly check: Check;
 }
 

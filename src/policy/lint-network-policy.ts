@@ -1,9 +1,9 @@
+import { Problems } from '../manifest/problem.ts';
 import type { Direction } from './decision.ts';
 import type { Finding } from './finding.ts';
 import type { NetworkPolicy, NetworkPolicyPeer } from './objects.ts';
 import { without } from './partition.ts';
 import type { Policy, PortRange, Rule } from './policy.ts';
-import { Problems } from './problem.ts';
 import { listOf, present, rangeIn } from './read-parts.ts';
 
 const DNS = 53;

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { ManifestProblem } from '../manifest/problem.ts';
 import { AddressBook } from './address-book.ts';
 import { AnchorIndex, peerIsPod } from './anchor-index.ts';
 import { Classes } from './classes.ts';
@@ -20,7 +21,6 @@ import {
 } from './objects.ts';
 import { type PodAddress, type PodEntry, podAddresses, takesPart, traitsOf } from './pod-entry.ts';
 import type { Policy } from './policy.ts';
-import type { PolicyProblem } from './problem.ts';
 import type { Profile } from './profile.ts';
 import { Profiles } from './profiles.ts';
 import { readClusterPolicy } from './read-cluster-policy.ts';
@@ -70,8 +70,8 @@ export class PolicyModel {
   readonly #touchedPods = new Set<PodEntry>();
   /** Addresses whose class, or whose holder, may be another. */
   readonly #touchedAddresses = new Set<string>();
-  readonly #problems = new Map<string, readonly PolicyProblem[]>();
-  #changedProblems = new Map<string, readonly PolicyProblem[]>();
+  readonly #problems = new Map<string, readonly ManifestProblem[]>();
+  #changedProblems = new Map<string, readonly ManifestProblem[]>();
 
   /** @param node the name of the node that the tables are for */
   constructor(node: string) {
@@ -276,7 +276,7 @@ export class PolicyModel {
     }
   }
 
-  #tell(key: string, problems: readonly PolicyProblem[]): void {
+  #tell(key: string, problems: readonly ManifestProblem[]): void {
     if (isDeepStrictEqual(problems, this.#problems.get(key) ?? [])) return;
     if (problems.length > 0) this.#problems.set(key, problems);
     else this.#problems.delete(key);

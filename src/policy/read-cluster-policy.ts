@@ -1,3 +1,4 @@
+import { Problems } from '../manifest/problem.ts';
 import type { Direction, Protocol, RuleRef } from './decision.ts';
 import {
   type AdminPort,
@@ -11,7 +12,6 @@ import {
   policyKey,
 } from './objects.ts';
 import type { Peer, PodPeer, Policy, Rule } from './policy.ts';
-import { Problems } from './problem.ts';
 import {
   allPortsOf,
   listOf,

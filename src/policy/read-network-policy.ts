@@ -1,7 +1,7 @@
+import { Problems } from '../manifest/problem.ts';
 import type { Direction } from './decision.ts';
 import { type NetworkPolicy, type NetworkPolicyPeer, type NetworkPolicyPort, policyKey } from './objects.ts';
 import type { Peer, Policy, Rule } from './policy.ts';
-import { Problems } from './problem.ts';
 import {
   allPortsOf,
   listOf,

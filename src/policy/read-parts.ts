@@ -1,8 +1,8 @@
 import { cidrOf, lastAddress, parseInterfaceAddress } from '../address/cidr.ts';
 import { isAddressError } from '../address/error.ts';
+import type { Problems } from '../manifest/problem.ts';
 import { LAST_PORT, PROTOCOLS, type Protocol } from './decision.ts';
 import type { NamedPort, PortRange, Range } from './policy.ts';
-import type { Problems } from './problem.ts';
 
 /** The items, whatever stands there. */
 export function listOf<T>(value: readonly T[] | null | undefined): readonly NonNullable<T>[] {

@@ -1,5 +1,5 @@
+import type { Problems } from '../manifest/problem.ts';
 import type { LabelSelector, Labels, Maybe } from './objects.ts';
-import type { Problems } from './problem.ts';
 
 type Requirement =
   | { readonly key: string; readonly is: 'in' | 'not in'; readonly values: ReadonlySet<string> }

@@ -1,6 +1,6 @@
 import type { IpAddress } from '../address/ip.ts';
+import type { ManifestProblem } from '../manifest/problem.ts';
 import type { DecidedBy, Decision, Protocol, Verdict } from './decision.ts';
-import type { PolicyProblem } from './problem.ts';
 
 /**
  * # What a node's kernel needs
@@ -90,7 +90,7 @@ export type PolicyChange = {
     : never;
 } & {
   /** Of policies whose problems are others than before; empty where they are solved. */
-  readonly problems: ReadonlyMap<string, readonly PolicyProblem[]>;
+  readonly problems: ReadonlyMap<string, readonly ManifestProblem[]>;
 };
 
 /** Of local pods that no policy concerns. */

@@ -1,6 +1,6 @@
 import { compareAddresses, type Family } from '../address/ip.ts';
+import type { Problems } from '../manifest/problem.ts';
 import type { NodeView, SliceEndpoint, SliceObject } from './objects.ts';
-import type { Problems } from './problem.ts';
 import { addressIn, isPort, listOf, type NamedAddress, protocolIn } from './read.ts';
 import type { Backend } from './types.ts';
 

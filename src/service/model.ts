@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { ManifestProblem } from '../manifest/problem.ts';
 import {
   isExcluded,
   keyOf,
@@ -7,7 +8,6 @@ import {
   type SliceObject,
   serviceOfSlice,
 } from './objects.ts';
-import type { ServiceProblem } from './problem.ts';
 import { translateService } from './translate.ts';
 import type { ServiceTranslation } from './types.ts';
 
@@ -17,7 +17,7 @@ export interface ServiceChanges {
   /** Keys of translations that are no more. */
   readonly gone: readonly string[];
   /** Of Services whose problems are others than before; empty where they are solved. */
-  readonly problems: ReadonlyMap<string, readonly ServiceProblem[]>;
+  readonly problems: ReadonlyMap<string, readonly ManifestProblem[]>;
 }
 
 /**
@@ -32,7 +32,7 @@ export class ServiceModel {
   /** The Service that each slice belongs to. */
   readonly #owners = new Map<string, string>();
   readonly #translations = new Map<string, ServiceTranslation>();
-  readonly #problems = new Map<string, readonly ServiceProblem[]>();
+  readonly #problems = new Map<string, readonly ManifestProblem[]>();
   readonly #touched = new Set<string>();
 
   constructor(node: NodeView) {
@@ -100,7 +100,7 @@ export class ServiceModel {
   take(): ServiceChanges {
     const changed: ServiceTranslation[] = [];
     const gone: string[] = [];
-    const problems = new Map<string, readonly ServiceProblem[]>();
+    const problems = new Map<string, readonly ManifestProblem[]>();
     for (const key of this.#touched) {
       const service = this.#services.get(key);
       const slices = this.#slices.get(key) ?? [];
@@ -125,8 +125,8 @@ export class ServiceModel {
 
   #compareProblems(
     key: string,
-    now: readonly ServiceProblem[],
-    found: Map<string, readonly ServiceProblem[]>,
+    now: readonly ManifestProblem[],
+    found: Map<string, readonly ManifestProblem[]>,
   ): void {
     if (isDeepStrictEqual(now, this.#problems.get(key) ?? [])) return;
     if (now.length === 0) this.#problems.delete(key);

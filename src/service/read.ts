@@ -1,7 +1,7 @@
 import { cidrOf, formatCidr, parseInterfaceAddress } from '../address/cidr.ts';
 import { isAddressError } from '../address/error.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../address/ip.ts';
-import type { Problems } from './problem.ts';
+import type { Problems } from '../manifest/problem.ts';
 import type { Protocol } from './types.ts';
 
 /** An address in its one spelling. */

@@ -1,6 +1,6 @@
 import type { Family } from '../address/ip.ts';
+import type { Problems } from '../manifest/problem.ts';
 import type { ServiceObject } from './objects.ts';
-import type { Problems } from './problem.ts';
 import { listOf, rangeIn } from './read.ts';
 
 /** Kubernetes' older way to say `spec.loadBalancerSourceRanges`: separated by commas. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { sentenceOf } from '../manifest/problem.ts';
 import type { ServiceObject, SliceObject } from './objects.ts';
-import { sentenceOf } from './problem.ts';
 import { endpoint, frontendsByKind, service, shortOf, slice } from './testing.ts';
 import { translateService } from './translate.ts';
 import type { Frontend } from './types.ts';

@@ -1,8 +1,8 @@
 import type { Family } from '../address/ip.ts';
+import { type ManifestProblem, Problems } from '../manifest/problem.ts';
 import { Endpoints } from './endpoints.ts';
 import { frontendsOf, type ReadPort, type ReadService } from './frontends.ts';
 import { isExcluded, keyOf, type NodeView, type ServiceObject, type SliceObject } from './objects.ts';
-import { Problems, type ServiceProblem } from './problem.ts';
 import { addressIn, isPort, listOf, type NamedAddress, protocolIn } from './read.ts';
 import { SourceRanges } from './source-ranges.ts';
 import type { PortTranslation, ServiceTranslation } from './types.ts';
@@ -11,7 +11,7 @@ import type { PortTranslation, ServiceTranslation } from './types.ts';
 export interface Translated {
   /** Without ports when the Service is no matter of the tables: headless, ExternalName, somebody else's. */
   readonly translation: ServiceTranslation;
-  readonly problems: readonly ServiceProblem[];
+  readonly problems: readonly ManifestProblem[];
 }
 
 /** `spec.sessionAffinityConfig.clientIP.timeoutSeconds` without one: three hours. */

@@ -3,9 +3,9 @@ import { Backoff } from '../../../kube/backoff.ts';
 import { Informer } from '../../../kube/informer.ts';
 import { ENDPOINT_SLICES, SERVICES } from '../../../kube/resources.ts';
 import type { EndpointSlice, Node, Service } from '../../../kube/types.ts';
+import { type ManifestProblem, sentenceOf } from '../../../manifest/problem.ts';
 import { ServiceModel } from '../../../service/model.ts';
 import { keyOf, type NodeView } from '../../../service/objects.ts';
-import { type ServiceProblem, sentenceOf } from '../../../service/problem.ts';
 import type { ServiceTranslation } from '../../../service/types.ts';
 import type {
   ServiceFindings,
@@ -256,7 +256,7 @@ export class ServiceProxy {
     return this.#pendingSince === undefined || performance.now() - this.#pendingSince < HEALTHY_MS;
   }
 
-  #report(problems: ReadonlyMap<string, readonly ServiceProblem[]>): void {
+  #report(problems: ReadonlyMap<string, readonly ManifestProblem[]>): void {
     for (const [, found] of problems)
       for (const problem of found) this.#options.log.warn(sentenceOf(problem));
   }

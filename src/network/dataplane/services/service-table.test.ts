@@ -1,49 +1,27 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FakeConntrack } from '../../../kernel/conntrack/index.ts';
 import { KernelError } from '../../../kernel/errno.ts';
-import { FakeNft } from '../../../kernel/nft/fake.ts';
-import { type Operation, Transaction } from '../../../kernel/nft/index.ts';
+import { Transaction } from '../../../kernel/nft/index.ts';
 import type { ServiceTranslation } from '../../../service/types.ts';
-import type { NodeNetwork } from '../model.ts';
 import { TABLE as POD_TABLE, tableModel } from '../table.ts';
 import { syncTable } from '../table-sync.ts';
 import { TABLE } from './layout.ts';
-import { type ServiceNetwork, ServiceTable } from './service-table.ts';
-import { backendsOf, frontend, operationTexts, service, simple } from './testing.ts';
-
-const network: ServiceNetwork = {
-  nodeAddresses: ['10.0.1.4', 'fd00::4'],
-  podCIDRs: ['10.244.0.0/16', 'fd12::/64'],
-  serviceCIDRs: ['10.0.0.0/24'],
-};
-const podNetwork: NodeNetwork = {
-  ...network,
-  nodeName: 'a',
-  nodeBlocks: ['10.244.0.0/24'],
-  nonMasqueradeRanges: [],
-  routing: 'fabric',
-  mtu: 0,
-  trackPodTraffic: false,
-  peers: [],
-};
-
-/** Remembers what the last transaction did. */
-class WatchedNft extends FakeNft {
-  last: readonly Operation[] = [];
-  override commit(tx: Transaction): void {
-    super.commit(tx);
-    this.last = tx.operations;
-  }
-}
+import { ServiceTable } from './service-table.ts';
+import {
+  backendsOf,
+  frontend,
+  network,
+  operationTexts,
+  podNetwork,
+  service,
+  simple,
+  WatchedNft,
+} from './testing.ts';
 
 let nft: WatchedNft;
 let conntrack: FakeConntrack;
 let table: ServiceTable;
-const elements = (set: string, of = TABLE) =>
-  nft
-    .listElements(of, set)
-    .map(({ key, data }) => [key].flat().join(' . ') + (data ? ` : ${[data].flat().join(' . ')}` : ''))
-    .toSorted();
+const elements = (set: string, of = TABLE) => nft.elements(set, of);
 const chains = () =>
   nft
     .listChains(TABLE)

@@ -1,5 +1,41 @@
-import type { Operation } from '../../../kernel/nft/index.ts';
+import { FakeNft } from '../../../kernel/nft/fake.ts';
+import type { Operation, TableRef, Transaction } from '../../../kernel/nft/index.ts';
 import type { Backend, Frontend, ServiceTranslation } from '../../../service/types.ts';
+import type { NodeNetwork } from '../model.ts';
+import { TABLE } from './layout.ts';
+import type { ServiceNetwork } from './service-table.ts';
+
+export const network: ServiceNetwork = {
+  nodeAddresses: ['10.0.1.4', 'fd00::4'],
+  podCIDRs: ['10.244.0.0/16', 'fd12::/64'],
+  serviceCIDRs: ['10.0.0.0/24'],
+};
+export const podNetwork: NodeNetwork = {
+  ...network,
+  nodeName: 'a',
+  nodeBlocks: ['10.244.0.0/24'],
+  nonMasqueradeRanges: [],
+  routing: 'fabric',
+  mtu: 0,
+  trackPodTraffic: false,
+  peers: [],
+};
+
+/** Remembers what the last transaction did. */
+export class WatchedNft extends FakeNft {
+  last: readonly Operation[] = [];
+  override commit(tx: Transaction): void {
+    super.commit(tx);
+    this.last = tx.operations;
+  }
+
+  /** The elements of a set, as `key` or `key : data`. */
+  elements(set: string, of: TableRef = TABLE): string[] {
+    return this.listElements(of, set)
+      .map(({ key, data }) => [key].flat().join(' . ') + (data ? ` : ${[data].flat().join(' . ')}` : ''))
+      .toSorted();
+  }
+}
 
 /** `10.244.0.5:8080`, with `*` behind it for one of this node, or `[fd12::5]:80`. */
 export function backendsOf(...texts: string[]): Backend[] {

@@ -1,5 +1,5 @@
-/** A part of an object that could not be used, and was left out. */
-export interface ServiceProblem {
+/** A part of an object of the Kubernetes API that could not be used. What is done without it, its reader says. */
+export interface ManifestProblem {
   /** `Service default/web spec.ports[0].port`. */
   readonly field: string;
   readonly value: string;
@@ -9,9 +9,9 @@ export interface ServiceProblem {
 
 const LONGEST = 80;
 
-/** What could not be used of one Service and its slices. */
+/** What could not be used of one object. */
 export class Problems {
-  readonly found: ServiceProblem[] = [];
+  readonly found: ManifestProblem[] = [];
   readonly #object: string;
 
   /** @param object `Service default/web` */
@@ -25,6 +25,6 @@ export class Problems {
   }
 }
 
-export function sentenceOf({ field, value, rule, fix }: ServiceProblem): string {
+export function sentenceOf({ field, value, rule, fix }: ManifestProblem): string {
   return `${field} '${value}' ${rule}; ${fix}`;
 }
