@@ -62,6 +62,15 @@ const LONGEST_SHOWN = 80;
 
 /** A value for an error message: cut when long, so that a hostile input cannot flood a log. */
 export function shown(value: unknown): string {
-  const text = typeof value === 'string' ? value : String(value);
+  const text = textOf(value);
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}...` : text;
+}
+
+/** Whatever it is: JSON may hold an object whose `toString` is no function. */
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
 }

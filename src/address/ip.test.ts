@@ -71,6 +71,17 @@ describe('parseAddress', () => {
     expect(isAddress(text)).toBe(false);
   });
 
+  it.each([
+    ['undefined', undefined],
+    ['a number', 7],
+    ['a list', []],
+    ['an object that has no text', { toString: 0 }],
+    ['an object without a prototype', Object.create(null)],
+    ['a symbol', Symbol('x')],
+  ])('refuses %s', (_, value) => {
+    expect(() => parseAddress(value as never, 'nodeAddress')).toThrow(AddressError);
+  });
+
   it('names the field, the value, the rule and the way out', () => {
     expect(() => parseAddress('10.0.0.300', 'nodeAddresses[0]')).toThrow(
       "nodeAddresses[0] '10.0.0.300' is not an IP address; write it like 10.0.0.4 (no leading zeros) or fd12::4 (no zone)",
