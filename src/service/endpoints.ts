@@ -16,7 +16,10 @@ export interface Endpoint extends Backend {
 }
 
 const NONE: ReadonlySet<string> = new Set();
-const FAMILIES: Readonly<Record<string, Family>> = { IPv4: 4, IPv6: 6 };
+const FAMILIES: ReadonlyMap<unknown, Family> = new Map([
+  ['IPv4', 4],
+  ['IPv6', 6],
+]);
 
 /** The endpoints of one Service, by its ports' names and protocols and by family. */
 export class Endpoints {
@@ -30,7 +33,7 @@ export class Endpoints {
   constructor(slices: Iterable<SliceObject>, node: NodeView, problems: Problems) {
     const sorted = [...slices].sort((a, b) => ((a.metadata?.name ?? '') < (b.metadata?.name ?? '') ? -1 : 1));
     for (const slice of sorted) {
-      const family = FAMILIES[slice.addressType ?? ''];
+      const family = FAMILIES.get(slice.addressType);
       // FQDN slices are for others.
       if (family !== undefined) this.#take(slice, family, node, problems);
     }
