@@ -82,6 +82,7 @@ export const PROGRAMS: readonly Program[] = [
     use: 'is the engine of the CNI front',
   },
   { package: 'socat', anyOf: ['socat'], set: 'measure', use: 'plays clients and servers', version: ['-V'] },
+  { package: 'curl', anyOf: ['curl'], set: 'measure', use: 'asks web servers', version: ['--version'] },
   {
     package: 'busybox-static',
     anyOf: ['busybox'],
